@@ -1,0 +1,153 @@
+"""The one contract that every pipeline keeps, the built-in ones and a user's own.
+
+A pipeline takes data and a typed configuration, reports through a :class:`Recorder`, and returns an
+:class:`Outcome`. It never sees a store or a run folder, so that it can be tested in memory and executed,
+recorded, listed and compared by the same code as every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T")
+ConfigT = TypeVar("ConfigT")
+Direction = Literal["max", "min"]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of a typed configuration: immutable, and unknown keys are refused."""
+
+
+class ConfigFile(msgspec.Struct, frozen=True):
+    """One configuration file as it was read.
+
+    Attributes:
+        path: relative to the project, with forward slashes; shown in error messages.
+        content: the parsed document (JSON, YAML or TOML).
+    """
+
+    path: str
+    content: Any
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column that ``corrida list`` shows for a pipeline.
+
+    Attributes:
+        header: what stands above the column.
+        field: a field of the run in the grammar of filters, such as ``metrics.f1`` or ``seed``.
+    """
+
+    header: str
+    field: str
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run reads.
+
+    Attributes:
+        files: the data files that were given, absolute, in order.
+        named: files that the configuration names, by role (see :meth:`Pipeline.data_files`), absolute.
+        item_ids: the only items to process, or None for all.
+    """
+
+    files: Sequence[Path]
+    named: Mapping[str, Path] = field(default_factory=dict)
+    item_ids: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gives back.
+
+    Attributes:
+        metrics: final metrics, flat names to numbers. A metric that cannot be computed is left out, never 0.
+        items: one row an item with ``item_id`` (string, unique) and, where they make sense, ``output``,
+            ``expected`` (strings), ``correct`` (boolean), ``score``, ``loss`` (floats), and the pipeline's own.
+        dataset: facts of the dataset for ``manifest.json``.
+        summary: one sentence for a person.
+    """
+
+    metrics: Mapping[str, float]
+    items: pl.DataFrame | None = None
+    dataset: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+
+class Recorder(Protocol):
+    """All that a pipeline may touch of the outside while it runs."""
+
+    def log(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log step metrics; when the call has returned, a kill of the process does not lose them."""
+        ...
+
+    def save_text(self, name: str, text: str) -> None:
+        """Save a text file under ``name``, a path relative to the run folder."""
+        ...
+
+    def save_table(self, name: str, frame: pl.DataFrame) -> None:
+        """Save a table; the suffix of ``name`` (``.csv`` or ``.parquet``) chooses the format."""
+        ...
+
+    def progress(self, items: Iterable[T], *, total: int | None = None, label: str = "") -> Iterator[T]:
+        """Pass ``items`` through and show how far the work is, with a rate and the time left."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Tell the person something that does not stop the run; it is recorded with the run."""
+        ...
+
+
+class Pipeline(Protocol[ConfigT]):
+    """Something that ``corrida run`` can run.
+
+    Attributes:
+        name: how it is called, such as ``matching``.
+        description: one line for ``corrida pipelines``.
+        columns: what ``corrida list`` shows for its runs besides id, status and time.
+        primary_metric: the metric that decides which of two runs is better.
+        directions: for each metric name, or pattern with ``*``, whether more (``max``) or less (``min``) is
+            better. Metrics that match none have no better side.
+    """
+
+    name: str
+    description: str
+    columns: Sequence[Column]
+    primary_metric: str
+    directions: Mapping[str, Direction]
+
+    def configure(self, files: Sequence[ConfigFile], overrides: Mapping[str, Any]) -> ConfigT:
+        """Build the typed configuration.
+
+        Args:
+            files: the configuration files in the order given.
+            overrides: ``--set`` values by dotted key (``threshold``, ``retrieval.top_k``); they win.
+
+        Returns:
+            The configuration that will run; ``msgspec.to_builtins`` of it becomes ``config.yaml``.
+
+        Raises:
+            InvalidConfig: naming the file, the place in it and the mend.
+        """
+        ...
+
+    def data_files(self, config: ConfigT) -> Mapping[str, str]:
+        """Return the data files that the configuration names: role to path, relative to the project."""
+        ...
+
+    def run(self, data: Data, config: ConfigT, recorder: Recorder) -> Outcome:
+        """Do the work.
+
+        Raises:
+            InvalidData: naming the file, the row or column and the mend.
+        """
+        ...

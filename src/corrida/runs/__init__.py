@@ -1,0 +1,1 @@
+"""The ground: run folders, and the store that holds them."""

@@ -1,0 +1,87 @@
+"""Notes and tags that are appended to a run, with time and author; the run itself stays as it was."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corrida.runs import layout
+from corrida.runs.files import atomic_write, explained, locked, read_lines
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A note that was added after the start of a run."""
+
+    time: str
+    author: str
+    text: str
+
+
+def author() -> str:
+    """Return the name of the user who runs this process; ``unknown`` where the system has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def utc_now() -> str:
+    """Return the time in UTC as ISO 8601 with microseconds and ``Z``."""
+    return timestamp(datetime.now(UTC))
+
+
+def timestamp(time: datetime) -> str:
+    """Return ``time`` (aware) in UTC as ISO 8601 with microseconds and ``Z``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def annotate(run_dir: Path, change: Mapping[str, Any]) -> None:
+    """Append ``change`` (``note``, or ``tags`` of which None removes one) to the run.
+
+    The file is replaced rather than appended to, so that the time of change of the *folder* moves: that is what
+    readers look at to notice it.
+
+    Raises:
+        StoreError: the file cannot be written; what stood there before stays.
+    """
+    path = run_dir / layout.ANNOTATIONS
+    line = msgspec.json.encode({"time": utc_now(), "author": author(), **change}) + b"\n"
+    with explained(f"writing to the run {run_dir.name}"), locked(run_dir / layout.RUN):
+        try:
+            before = path.read_bytes()
+        except FileNotFoundError:
+            before = b""
+        if before and not before.endswith(b"\n"):
+            before += b"\n"
+        atomic_write(path, before + line)
+
+
+def read_annotations(run_dir: Path) -> list[dict[str, Any]]:
+    """Return what was appended to the run, oldest first."""
+    return read_lines(run_dir / layout.ANNOTATIONS)
+
+
+def merge_tags(tags: Mapping[str, str], changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return ``tags`` after the appended changes; a value of None removes a tag."""
+    merged = dict(tags)
+    for change in changes:
+        for key, value in (change.get("tags") or {}).items():
+            if value is None:
+                merged.pop(key, None)
+            else:
+                merged[key] = str(value)
+    return merged
+
+
+def notes_of(changes: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    """Return the notes among the appended changes, oldest first."""
+    return tuple(
+        Note(time=str(c.get("time", "")), author=str(c.get("author", "")), text=str(c["note"]))
+        for c in changes
+        if c.get("note")
+    )

@@ -1,0 +1,433 @@
+"""The catalog: a SQLite cache over the run folders of one store, in the user's cache folder.
+
+Delete it and nothing is lost. Writers of runs never touch it; readers bring it up to date first. They look at
+
+1. the time of change of the store's folder: while it stands, no run folder has come or gone;
+2. runs that have not ended;
+3. the run.json and the folder of every run, in a large store of the newest and of a part of the others that
+   moves on with each call, so that a change by hand is noticed soon and listing stays quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from corrida.errors import CorridaError, DamagedRun, StoreError
+from corrida.runs import layout
+from corrida.runs.annotations import merge_tags, read_annotations, timestamp_of
+from corrida.runs.ids import is_run_id
+from corrida.runs.index_file import index_line
+from corrida.runs.numbers import metrics_from_file
+from corrida.runs.query import Sql, compile_filter, compile_order, field_expression
+from corrida.runs.record import flatten
+from corrida.runs.run_file import SEALED, Failure, RunFile, RunHeader, decode_run_file, derive_status
+
+SCHEMA_VERSION = 1
+CHECK_ALL_UP_TO = 5_000
+NEWEST_CHECKED = 2_000
+OTHERS_CHECKED = 1_000
+_RACY_NS = 2_000_000_000
+"""A time of change this recent is not trusted: some file systems count in steps of two seconds."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value);
+CREATE TABLE IF NOT EXISTS runs (
+    n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, signature TEXT NOT NULL, sealed INTEGER NOT NULL,
+    pipeline TEXT, status TEXT, created TEXT, finished TEXT, duration REAL, ord INTEGER, source TEXT,
+    description TEXT, notes TEXT, seed INTEGER, parent TEXT, git_commit TEXT, git_branch TEXT,
+    params TEXT, tags TEXT, header BLOB NOT NULL, line BLOB
+);
+CREATE INDEX IF NOT EXISTS runs_order ON runs (ord, id);
+CREATE INDEX IF NOT EXISTS runs_pipeline ON runs (pipeline, ord);
+CREATE INDEX IF NOT EXISTS runs_open ON runs (sealed) WHERE sealed = 0;
+CREATE TABLE IF NOT EXISTS metrics (
+    run INTEGER NOT NULL REFERENCES runs (n) ON DELETE CASCADE, name TEXT NOT NULL, value REAL,
+    PRIMARY KEY (run, name)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS metrics_value ON metrics (name, value, run);
+CREATE TABLE IF NOT EXISTS configs (
+    sha256 TEXT NOT NULL, run INTEGER NOT NULL REFERENCES runs (n) ON DELETE CASCADE,
+    PRIMARY KEY (sha256, run)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS configs_run ON configs (run);
+"""
+_COLUMNS = (
+    "id", "signature", "sealed", "pipeline", "status", "created", "finished", "duration", "ord", "source",
+    "description", "notes", "seed", "parent", "git_commit", "git_branch", "params", "tags", "header", "line",
+)  # fmt: skip
+_UPSERT = (
+    f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - constants
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])} RETURNING n"
+)
+
+
+class Seen(NamedTuple):
+    """What a refresh noticed: ids that are new or changed, and ids that are gone."""
+
+    changed: frozenset[str]
+    gone: frozenset[str]
+
+
+def cache_folder() -> Path:
+    """Return the folder of all catalogs: ``CORRIDA_CACHE_DIR``, else ``corrida`` in the user's cache folder."""
+    if own := os.environ.get("CORRIDA_CACHE_DIR"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(base) / "corrida"
+
+
+@functools.cache
+def _encoders() -> tuple[msgspec.msgpack.Encoder, msgspec.msgpack.Decoder[RunHeader]]:
+    return msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(RunHeader)
+
+
+class Catalog:
+    """A cache over the runs of one store."""
+
+    def __init__(self, root: Path) -> None:
+        """Open, or make, the catalog of the store at ``root``; without a usable cache folder, one in memory."""
+        self._root = Path(os.path.realpath(root))
+        name = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:20]
+        self.path: Path | None = cache_folder() / f"catalog-v{SCHEMA_VERSION}-{name}.sqlite"
+        self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        assert self.path is not None or True  # noqa: S101,SIM222
+        if self.path is not None:
+            for _ in range(2):
+                try:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                    return self._connect(str(self.path))
+                except sqlite3.OperationalError:
+                    break  # not writable, or locked for very long
+                except sqlite3.DatabaseError:  # damaged: it is only a cache
+                    self._discard()
+                except OSError:
+                    break
+            self.path = None
+        return self._connect(":memory:")
+
+    def _connect(self, name: str) -> sqlite3.Connection:
+        db = sqlite3.connect(name, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            if name != ":memory:" and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = OFF")  # a cache: speed before durability
+            db.execute("PRAGMA foreign_keys = ON")
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'configs_run'").fetchone():
+                db.executescript(_SCHEMA)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _discard(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                Path(f"{self.path}{suffix}").unlink()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    # -- bringing it up to date -----------------------------------------------------------------------------
+
+    def refresh(self) -> Seen:
+        """Bring the catalog up to date with the folders.
+
+        Raises:
+            StoreError: the store's folder cannot be read.
+        """
+        try:
+            return self._refresh()
+        except sqlite3.DatabaseError:
+            # Damaged or deleted while in use: build anew.
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+            if self.path is not None:
+                self._discard()
+            self._db = self._open()
+            return self._refresh()
+
+    def recheck(self, run_ids: Iterable[str]) -> None:
+        """Look at these runs at once; whoever changes an old run of a large store calls this."""
+        self._apply({run_id: "" for run_id in run_ids}, frozenset())
+
+    def _refresh(self) -> Seen:
+        try:
+            state = os.stat(self._root)  # noqa: PTH116
+        except FileNotFoundError:
+            gone = frozenset(row[0] for row in self._db.execute("SELECT id FROM runs"))
+            if gone:
+                self._reset()
+            return Seen(frozenset(), gone)
+        except OSError as error:
+            raise StoreError(f"the store {self._root.name} cannot be read: {error.strerror}") from None
+        meta = dict(self._db.execute("SELECT key, value FROM meta"))
+        gone: frozenset[str] = frozenset()
+        if meta.get("inode") not in {None, state.st_ino}:
+            gone = frozenset(row[0] for row in self._db.execute("SELECT id FROM runs"))
+            self._reset()
+            meta = {}
+        candidates = dict(self._db.execute("SELECT id, signature FROM runs WHERE sealed = 0"))
+        scanned = time.time_ns()
+        if meta.get("scanned") != state.st_mtime_ns:
+            names = self._folders()
+            known = {row[0] for row in self._db.execute("SELECT id FROM runs")}
+            gone |= known - names
+            candidates |= dict.fromkeys(names - known, "")
+            meta["scanned"] = state.st_mtime_ns if scanned - state.st_mtime_ns > _RACY_NS else 0
+            meta["inode"] = state.st_ino
+            with self._writing():
+                self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
+        candidates |= {k: v for k, v in self._sample(int(meta.get("next") or 0)).items() if k not in candidates}
+        changed = self._apply(candidates, gone)
+        return Seen(changed, gone - changed)
+
+    def _reset(self) -> None:
+        with self._writing():
+            for table in ("metrics", "configs", "runs", "meta"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+
+    def _folders(self) -> set[str]:
+        try:
+            with os.scandir(self._root) as entries:
+                return {e.name for e in entries if is_run_id(e.name) and e.is_dir()}
+        except OSError as error:
+            raise StoreError(f"the store {self._root.name} cannot be read: {error.strerror}") from None
+
+    def _sample(self, start: int) -> dict[str, str]:
+        count = self._db.execute("SELECT count(*) FROM runs").fetchone()[0]
+        if count <= CHECK_ALL_UP_TO:
+            return dict(self._db.execute("SELECT id, signature FROM runs"))
+        sample = dict(
+            self._db.execute("SELECT id, signature FROM runs ORDER BY ord DESC, id DESC LIMIT ?", (NEWEST_CHECKED,))
+        )
+        rows = self._db.execute(
+            "SELECT id, signature, n FROM runs WHERE n > ? ORDER BY n LIMIT ?", (start, OTHERS_CHECKED)
+        ).fetchall()
+        sample |= {row[0]: row[1] for row in rows}
+        following = rows[-1][2] if len(rows) == OTHERS_CHECKED else 0
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (following,))
+        return sample
+
+    def _apply(self, candidates: dict[str, str], gone: frozenset[str]) -> frozenset[str]:
+        """Read the candidates whose signature differs, and write what changed in one transaction."""
+        rows: list[tuple[RunHeader, RunFile | None, str]] = []
+        vanished = set(gone)
+        now = time.time()
+        for run_id, signature in candidates.items():
+            found = _signature(self._root, run_id)
+            if found is None:
+                vanished.add(run_id)
+            elif found != signature:
+                read = _read(self._root / run_id, found, now)
+                if read is None:
+                    vanished.add(run_id)
+                else:
+                    rows.append(read)
+        vanished = {run_id for run_id in vanished if run_id in gone or candidates.get(run_id)}
+        if rows or vanished:
+            with self._writing():
+                self._db.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in vanished])
+                for header, content, signature in rows:
+                    self._put(header, content, signature)
+        # A run that still runs has no signature, so it is read each time; it changed only when it says so.
+        return frozenset(header.id for header, _, _ in rows)
+
+    def _put(self, header: RunHeader, content: RunFile | None, signature: str) -> None:
+        encode = _encoders()[0].encode
+        sealed = header.status in SEALED
+        line = index_line(content) if sealed and content else None
+        git = header.git
+        n = self._db.execute(
+            _UPSERT,
+            (
+                header.id, signature, int(sealed), header.pipeline, header.status, header.created, header.finished,
+                header.duration, header.order, header.source, header.description, header.notes, header.seed,
+                header.parent, git.commit if git else None, git.branch if git else None,
+                msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
+                encode(header), line,
+            ),
+        ).fetchone()[0]  # fmt: skip
+        self._db.execute("DELETE FROM metrics WHERE run = ?", (n,))
+        self._db.execute("DELETE FROM configs WHERE run = ?", (n,))
+        values = metrics_from_file(header.metrics).items()
+        # SQLite turns NaN into NULL: it then sorts with the missing.
+        self._db.executemany("INSERT INTO metrics VALUES (?, ?, ?)", [(n, k, v) for k, v in values])
+        self._db.executemany("INSERT OR IGNORE INTO configs VALUES (?, ?)", [(c.sha256, n) for c in header.configs])
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # -- asking ---------------------------------------------------------------------------------------------
+
+    def query(
+        self,
+        *,
+        filter: str | None = None,  # noqa: A002 - the name that users type
+        order_by: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        where: Sequence[Sql] = (),
+    ) -> list[RunHeader]:
+        """Return runs; the newest first unless ``order_by`` says otherwise, and those without the field last.
+
+        Raises:
+            InvalidFilter: the filter or the order cannot be read.
+        """
+        conditions = list(where)
+        if filter is not None:
+            conditions.append(compile_filter(filter, _Names(self)))
+        order = compile_order(order_by) if order_by else []
+        text = " AND ".join(c.text for c in conditions) or "1"
+        values = [v for c in conditions for v in c.values]
+        if len(order) == 1 and order[0][0].startswith("metrics.") and limit is not None:
+            return self._top(order[0], text, values, limit, offset)
+        keys, key_values = [], []
+        for name, descending in order:
+            expression = field_expression(name)
+            keys.append(f"{expression.text} {'DESC' if descending else 'ASC'} NULLS LAST")
+            key_values += expression.values
+        keys += ["ord DESC", "id DESC"]
+        sql = f"SELECT header FROM runs WHERE {text} ORDER BY {', '.join(keys)} LIMIT ? OFFSET ?"  # noqa: S608 - built from constants
+        return self._headers(sql, [*values, *key_values, -1 if limit is None else limit, offset])
+
+    def _top(
+        self, order: tuple[str, bool], text: str, values: list[Any], limit: int, offset: int
+    ) -> list[RunHeader]:
+        """Answer 'the best n by a metric' from the index on its values, without sorting every run."""
+        name = order[0].removeprefix("metrics.")
+        way = "DESC" if order[1] else "ASC"
+        sql = (
+            f"SELECT header FROM metrics x INDEXED BY metrics_value JOIN runs ON runs.n = x.run "  # noqa: S608
+            f"WHERE x.name = ? AND x.value IS NOT NULL AND {text} ORDER BY x.value {way}, x.run {way} LIMIT ? OFFSET ?"
+        )
+        found = self._headers(sql, [name, *values, limit, offset])
+        if len(found) < limit:
+            with_value = self._db.execute(
+                f"SELECT count(*) FROM metrics x JOIN runs ON runs.n = x.run "  # noqa: S608
+                f"WHERE x.name = ? AND x.value IS NOT NULL AND {text}",
+                [name, *values],
+            ).fetchone()[0]
+            rest = (
+                f"SELECT header FROM runs WHERE {text} AND NOT EXISTS (SELECT 1 FROM metrics x WHERE "  # noqa: S608
+                "x.run = runs.n AND x.name = ? AND x.value IS NOT NULL) ORDER BY ord DESC, id DESC LIMIT ? OFFSET ?"
+            )
+            found += self._headers(rest, [*values, name, limit - len(found), max(0, offset - with_value)])
+        return found
+
+    def _headers(self, sql: str, values: Sequence[Any]) -> list[RunHeader]:
+        decode = _encoders()[1].decode
+        return [decode(row[0]) for row in self._db.execute(sql, values)]
+
+    def count(self) -> int:
+        """Return the number of runs."""
+        return int(self._db.execute("SELECT count(*) FROM runs").fetchone()[0])
+
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Return at most ``limit`` ids that start with ``prefix``."""
+        rows = self._db.execute(
+            "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?", (len(prefix), prefix, limit)
+        )
+        return [row[0] for row in rows]
+
+    def run_with_config(self, sha256: str) -> str | None:
+        """Return a run that keeps a configuration with this digest, the newest, or None."""
+        row = self._db.execute(
+            "SELECT id FROM configs c JOIN runs ON runs.n = c.run WHERE sha256 = ? ORDER BY ord DESC LIMIT 1", (sha256,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def names(self) -> list[str]:
+        """Return the names of metrics, params and tags that occur, with their group."""
+        metrics = [f"metrics.{row[0]}" for row in self._db.execute("SELECT DISTINCT name FROM metrics")]
+        for group in ("params", "tags"):
+            sql = f"SELECT DISTINCT key FROM runs, json_each(runs.{group})"  # noqa: S608 - constants
+            metrics += [f"{group}.{row[0]}" for row in self._db.execute(sql)]
+        return metrics
+
+    def index_lines(self) -> list[bytes]:
+        """Return the lines of index.json, in the order of the runs."""
+        sql = "SELECT line FROM runs WHERE line IS NOT NULL ORDER BY ord, id"
+        return [row[0] for row in self._db.execute(sql)]
+
+
+class _Names(Iterable[str]):
+    """The names that occur, asked for only when a filter names an unknown field."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._catalog.names())
+
+
+def _signature(root: Path, run_id: str) -> str | None:
+    folder = f"{root}/{run_id}"
+    try:
+        outer = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    try:
+        inner = os.stat(f"{folder}/{layout.RUN}")  # noqa: PTH116
+    except OSError:
+        return f"{outer.st_mtime_ns}"
+    return f"{outer.st_mtime_ns}.{inner.st_mtime_ns}.{inner.st_size}.{inner.st_ino}"
+
+
+def _read(folder: Path, signature: str, now: float) -> tuple[RunHeader, RunFile | None, str] | None:
+    """Read a run folder for the catalog; None when it holds no run."""
+    path = folder / layout.RUN
+    content: RunFile | None = None
+    try:
+        heartbeat = path.stat().st_mtime
+        content = decode_run_file(folder.name, path.read_bytes())
+    except FileNotFoundError:
+        if not is_half_born(folder):
+            return None
+        header = RunHeader(id=folder.name, pipeline="", status="crashed", created=timestamp_of(folder))
+        return header, None, ""
+    except (CorridaError, OSError) as error:
+        message = str(error) if isinstance(error, DamagedRun) else f"{layout.RUN} cannot be read: {error}"
+        failure = Failure(type=type(error).__name__, message=message)
+        created = timestamp_of(folder)
+        order = int(folder.stat().st_mtime * 1e9) if folder.exists() else 0
+        header = RunHeader(
+            id=folder.name, pipeline="", status="unreadable", created=created, order=order, error=failure
+        )
+        return header, None, signature
+    status = derive_status(content, heartbeat, now)
+    fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
+    fields |= {"status": status, "tags": merge_tags(content.tags, read_annotations(folder))}
+    header = RunHeader(**fields)
+    newest = max(int(part) for part in signature.split(".")[:2])
+    settled = status in SEALED and now * 1e9 - newest > _RACY_NS
+    return header, content, signature if settled else ""
+
+
+def is_half_born(folder: Path) -> bool:
+    """Tell whether a folder without run.json is a run whose process was killed at its very start."""
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return False
+    return all(n in {layout.CONFIG_DIR, layout.CONFIG} or n.endswith(".tmp") for n in names)

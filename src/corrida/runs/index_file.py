@@ -1,0 +1,87 @@
+"""index.json: one run a line, for people and for git; a cache that a reader may rebuild.
+
+The file is one JSON object, run id to a short form of the run, each on a line of its own that ends with a comma;
+the last line is always the version. So a finished run is appended in constant time, and a merge in git that keeps
+the lines of both sides (``merge=union``, set in the store's .gitattributes) is valid JSON again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corrida.runs import layout
+from corrida.runs.files import atomic_write, locked, write_all
+from corrida.runs.run_file import RunFile
+
+_HEAD = b"{\n"
+_TAIL = f'"format_version": {layout.FORMAT_VERSION}\n}}\n'.encode()
+_FIELDS = (
+    "pipeline",
+    "status",
+    "created",
+    "finished",
+    "source",
+    "description",
+    "notes",
+    "tags",
+    "seed",
+    "parent",
+    "metrics",
+    "primary_metric",
+    "items",
+)
+
+
+def index_line(run: RunFile) -> bytes:
+    """Return the line of a finished or failed run."""
+    content: dict[str, Any] = {name: getattr(run, name) for name in _FIELDS}
+    kept = {k: v for k, v in msgspec.to_builtins(content).items() if v not in (None, {}, [], "")}
+    return msgspec.json.encode(run.id) + b": " + msgspec.json.encode(kept) + b",\n"
+
+
+def append_to_index(root: Path, run: RunFile) -> None:
+    """Add a run to the index in constant time; failing to do so costs nothing, since readers mend the index."""
+    path = root / layout.INDEX
+    with contextlib.suppress(OSError), index_lock(root):
+        try:
+            fd = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            atomic_write(path, _HEAD + index_line(run) + _TAIL, durable=False, scratch=root / layout.PRIVATE)
+            return
+        try:
+            size = os.fstat(fd).st_size
+            place = size - len(_TAIL)
+            if place >= len(_HEAD) and os.pread(fd, len(_TAIL), place) == _TAIL:
+                os.lseek(fd, place, os.SEEK_SET)
+                write_all(fd, index_line(run) + _TAIL)
+        finally:
+            os.close(fd)
+
+
+def index_lock(root: Path) -> contextlib.AbstractContextManager[None]:
+    """Hold the index for writing."""
+    return locked(root / layout.PRIVATE / "index.lock")
+
+
+def write_index(root: Path, lines: Iterable[bytes]) -> bool:
+    """Make index.json hold exactly ``lines``, in their order; the caller holds :func:`index_lock`.
+
+    Returns:
+        Whether the file had to change.
+    """
+    path = root / layout.INDEX
+    content = _HEAD + b"".join(lines) + _TAIL
+    try:
+        if path.read_bytes() == content:
+            return False
+    except FileNotFoundError:
+        if content == _HEAD + _TAIL:
+            return False
+    atomic_write(path, content, durable=False, scratch=root / layout.PRIVATE)
+    return True

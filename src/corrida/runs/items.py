@@ -1,0 +1,204 @@
+"""The per-item table: logged in parts while the run lives, one Parquet file when it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from corrida.errors import InvalidData
+from corrida.runs import layout
+from corrida.runs.files import explained, write_all
+from corrida.runs.tables import frame_from_rows, is_frame, to_polars, write_parquet
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class ItemsWriter:
+    """Keeps each logging call as a part on disk, so that a kill loses nothing that returned."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._dir = run_dir
+        self._parts = run_dir / layout.ITEM_PARTS
+        self._number = 0
+        self._rows_fd: int | None = None
+        self._seen: set[str] = set()
+
+    def log(self, rows: Any) -> None:
+        """Keep rows: a polars or pandas frame, or mappings; ``item_id`` is required and unique in the run.
+
+        Raises:
+            InvalidData: no ``item_id``, an empty or repeated one, or something that is not rows.
+            StoreError: the part cannot be written.
+        """
+        if is_frame(rows):
+            self._log_frame(to_polars(rows))
+            return
+        if isinstance(rows, Mapping):
+            rows = [rows]
+        if isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
+            raise InvalidData(
+                f"log_items takes rows (mappings) or a polars or pandas frame, not {type(rows).__name__}"
+            )
+        self._log_rows(rows)
+
+    def _log_frame(self, frame: pl.DataFrame) -> None:
+        import polars as pl
+
+        if "item_id" not in frame.columns:
+            raise InvalidData(f"items need a column item_id; there are {', '.join(frame.columns[:12]) or 'none'}")
+        if frame["item_id"].dtype.is_float():
+            raise InvalidData("item_id is a column of floating point numbers; pass the ids as text or integers")
+        frame = frame.with_columns(pl.col("item_id").cast(pl.String))
+        self._admit(frame["item_id"].to_list())
+        self._close_rows()
+        with explained("writing items"):
+            self._parts.mkdir(exist_ok=True)
+            write_parquet(self._parts / f"{self._next():06d}.parquet", frame)
+
+    def _log_rows(self, rows: Iterable[Any]) -> None:
+        listed: list[dict[str, Any]] = []
+        for row in rows:
+            if not isinstance(row, Mapping):
+                raise InvalidData(f"an item must be a mapping with item_id, not {type(row).__name__}")
+            item = {str(k): _plain(v) for k, v in row.items()}
+            if item.get("item_id") is None:
+                raise InvalidData(f"an item has no item_id; it has {', '.join(list(item)[:12]) or 'no keys'}")
+            item["item_id"] = str(item["item_id"])
+            if item.get("correct") in (0, 1):
+                item["correct"] = bool(item["correct"])
+            listed.append(item)
+        self._admit([item["item_id"] for item in listed])
+        if not listed:
+            return
+        data = b"".join(msgspec.json.encode(item) + b"\n" for item in listed)
+        with explained("writing items"):
+            if self._rows_fd is None:
+                self._parts.mkdir(exist_ok=True)
+                path = self._parts / f"{self._next():06d}.jsonl"
+                self._rows_fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            size = os.fstat(self._rows_fd).st_size
+            try:
+                write_all(self._rows_fd, data)
+            except OSError:
+                os.ftruncate(self._rows_fd, size)
+                self._seen.difference_update(item["item_id"] for item in listed)
+                raise
+
+    def _admit(self, ids: list[str | None]) -> None:
+        if any(i is None or not i for i in ids):
+            raise InvalidData(f"item_id is empty in row {next(n for n, i in enumerate(ids, 1) if not i)}")
+        fresh = set(ids)
+        if len(fresh) < len(ids):
+            twice = [i for i, count in Counter(ids).items() if count > 1]
+            raise InvalidData(f"item_id must be unique in a run; twice there: {_some(twice)}")
+        if again := fresh & self._seen:
+            raise InvalidData(f"item_id must be unique in a run; logged before: {_some(sorted(again))}")  # type: ignore[type-var]
+        self._seen |= fresh  # type: ignore[arg-type]
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _close_rows(self) -> None:
+        if self._rows_fd is not None:
+            os.close(self._rows_fd)
+            self._rows_fd = None
+
+    def close(self) -> dict[str, int] | None:
+        """Turn the parts into items.parquet.
+
+        Returns:
+            Counts for run.json (``count``, and ``correct`` and ``wrong`` where known), or None without items.
+        """
+        self._close_rows()
+        if not self._parts.exists():
+            return None
+        frame = _read_parts(self._parts)
+        with explained("writing items"):
+            write_parquet(self._dir / layout.ITEMS, frame)
+            shutil.rmtree(self._parts)
+        counts = {"count": frame.height}
+        if "correct" in frame.columns and str(frame["correct"].dtype) == "Boolean":
+            counts["correct"] = int(frame["correct"].sum() or 0)
+            counts["wrong"] = int((~frame["correct"]).sum() or 0)
+        return counts
+
+
+def _some(ids: list[Any]) -> str:
+    return ", ".join(map(str, ids[:5])) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, bytes) else str(value)
+
+
+def _read_parts(parts: Path) -> pl.DataFrame:
+    import polars as pl
+
+    frames = []
+    for part in sorted(parts.iterdir()):
+        if part.suffix == ".parquet" and not part.name.startswith("."):
+            frames.append(pl.read_parquet(part))
+        elif part.suffix == ".jsonl":
+            rows = []
+            for line in part.read_bytes().split(b"\n"):
+                try:
+                    rows.append(msgspec.json.decode(line, type=dict[str, Any]))
+                except msgspec.DecodeError:
+                    continue  # the end of the file, or a line that a kill cut off
+            frames.append(frame_from_rows(rows))
+    frames = [f for f in frames if f.width]
+    if not frames:
+        return pl.DataFrame(schema={"item_id": pl.String})
+    return _normalise(pl.concat(_as_text_where_mixed(frames), how="diagonal_relaxed"))
+
+
+def _as_text_where_mixed(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Cast a column to text in every part when one part holds it as text and another does not."""
+    import polars as pl
+
+    kinds: dict[str, set[bool]] = {}
+    for frame in frames:
+        for name, dtype in frame.schema.items():
+            if dtype != pl.Null:
+                kinds.setdefault(name, set()).add(dtype == pl.String)
+    mixed = [name for name, found in kinds.items() if len(found) > 1]
+    return [f.with_columns(pl.col(c).cast(pl.String) for c in mixed if c in f.columns) for f in frames]
+
+
+def _normalise(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give ``item_id`` and ``correct`` the types that comparison relies on: text, and true or false."""
+    import polars as pl
+
+    casts = [pl.col("item_id").cast(pl.String)]
+    if "correct" in frame.columns and frame.schema["correct"].is_numeric():
+        values = set(frame["correct"].drop_nulls().unique())
+        if values <= {0, 1}:
+            casts.append(pl.col("correct").cast(pl.Boolean))
+    return frame.with_columns(casts)
+
+
+def read_items(run_dir: Path) -> pl.DataFrame:
+    """Return the per-item table of a run, also of one that runs or crashed; no columns without items."""
+    import polars as pl
+
+    path = run_dir / layout.ITEMS
+    if path.exists():
+        return pl.read_parquet(path)
+    parts = run_dir / layout.ITEM_PARTS
+    return _read_parts(parts) if parts.exists() else pl.DataFrame()

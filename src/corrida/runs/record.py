@@ -1,0 +1,221 @@
+"""The frozen record that readers get of a run, and the list of them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from corrida.errors import ArtifactNotFound, DamagedRun
+from corrida.runs import layout
+from corrida.runs.annotations import Note
+from corrida.runs.files import safe_join
+from corrida.runs.numbers import format_number, json_number
+from corrida.runs.run_file import RunFile, RunHeader, read_run_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+
+class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
+    """A run as it is on disk; immutable.
+
+    Everything in :class:`RunHeader`, with tags that were appended since the start, and:
+
+    Attributes:
+        dir: the run folder.
+        status: ``running``, ``finished``, ``failed``; ``crashed`` when its process ended without a word, and
+            ``unreadable`` when its run.json is damaged or of a later format.
+        metrics: final metrics; one that was not logged is absent. NaN and infinities are floats.
+        later_notes: notes that were appended, oldest first.
+        aliases: aliases that point to the run now.
+    """
+
+    dir: Path
+    metrics: dict[str, float] = {}  # type: ignore[assignment]
+    later_notes: tuple[Note, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    def history(self) -> pl.DataFrame:
+        """Return the step metrics: one row a logging call, with ``step``, ``logged_at`` and a column a metric."""
+        from corrida.runs.history import read_history
+
+        return read_history(self.dir / layout.HISTORY)
+
+    def items(self) -> pl.DataFrame:
+        """Return the per-item table, in the order logged; without columns when no item was logged."""
+        from corrida.runs.items import read_items
+
+        return read_items(self.dir)
+
+    def environment(self) -> dict[str, Any]:
+        """Return Python, platform, processors, recorded variables and packages."""
+        return self.run_file().environment
+
+    def run_file(self) -> RunFile:
+        """Return the whole content of run.json.
+
+        Raises:
+            DamagedRun: it cannot be read.
+        """
+        return read_run_file(self.dir)
+
+    def has_items(self) -> bool:
+        """Tell whether the run logged items, without reading them."""
+        return (self.dir / layout.ITEMS).exists() or (self.dir / layout.ITEM_PARTS).exists()
+
+    def config_files(self) -> dict[str, bytes]:
+        """Return the configuration files by their place in the project, byte for byte.
+
+        Raises:
+            DamagedRun: a copy is missing from the run folder.
+        """
+        found: dict[str, bytes] = {}
+        for copy in self.configs:
+            try:
+                found[copy.origin] = safe_join(self.dir, copy.file).read_bytes()
+            except OSError:
+                raise DamagedRun(f"run {self.id} lacks its configuration {copy.file}; see corrida verify") from None
+        return found
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the snapshot of the data: files with size, digest, rows and columns, and facts of the dataset."""
+        try:
+            data = (self.dir / layout.MANIFEST).read_bytes()
+        except FileNotFoundError:
+            return {}
+        try:
+            return msgspec.json.decode(data, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise DamagedRun(f"run {self.id}: {layout.MANIFEST} cannot be read: {error}") from None
+
+    def path(self, name: str) -> Path:
+        """Return the path of the file ``name`` of the run folder.
+
+        Raises:
+            ArtifactNotFound: the run has no such file.
+            InvalidName: the name leaves the folder.
+        """
+        path = safe_join(self.dir, name)
+        if not path.exists():
+            raise ArtifactNotFound(f"run {self.id} has no file {name!r}; `corrida show {self.id}` lists its files")
+        return path
+
+    def artifacts(self) -> list[str]:
+        """Return the names of the files that the run saved besides corrida's own, sorted."""
+        names = (p.relative_to(self.dir) for p in self.dir.rglob("*") if p.is_file())
+        return sorted(
+            n.as_posix()
+            for n in names
+            if n.as_posix() not in layout.OWN_FILES and n.parts[0] not in layout.OWN_FOLDERS and n.name[0] != "."
+        )
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the run as one flat row: id, pipeline, status, times, and ``metrics.*``, ``params.*``, ``tags.*``."""
+        row: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("id", "pipeline", "status", "created", "finished", "duration", "source", "description")
+        }
+        row |= {"notes": self.notes, "seed": self.seed, "parent": self.parent}
+        row |= {"git.commit": self.git.commit if self.git else None, "git.branch": self.git.branch if self.git else None}
+        row |= {f"tags.{k}": v for k, v in self.tags.items()}
+        row |= {f"params.{k}": v for k, v in flatten(self.params).items()}
+        row |= {f"metrics.{k}": v for k, v in self.metrics.items()}
+        return row
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``--json`` prints of the run: plain values only."""
+        data: dict[str, Any] = msgspec.to_builtins(
+            msgspec.structs.asdict(self), enc_hook=lambda p: p.as_posix() if isinstance(p, Path) else str(p)
+        )
+        data["dir"] = self.dir.name
+        data["metrics"] = {k: json_number(v) for k, v in self.metrics.items()}
+        return data
+
+    def __str__(self) -> str:
+        """Return a short form for a terminal."""
+        lines = [f"run {self.id} ({self.pipeline}), {self.status}, {self.created}"]
+        lines += [f"  {name}: {value}" for name, value in (("source", self.source), ("about", self.description)) if value]
+        lines += [f"  {name} = {format_number(value)}" for name, value in self.metrics.items()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return Runs([self])._repr_html_()
+
+
+class Runs(list[RunRecord]):
+    """A list of runs that prints well and turns into a table."""
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return one row a run; see :meth:`RunRecord.as_row` for the columns."""
+        import polars as pl
+
+        rows = [r.as_row() for r in self]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        columns = {}
+        for name in names:
+            values = [row.get(name) for row in rows]
+            try:
+                columns[name] = pl.Series(name, values, strict=True)
+            except (TypeError, pl.exceptions.PolarsError):  # params of several types under one name
+                columns[name] = pl.Series(name, [v if v is None else str(v) for v in values])
+        return pl.DataFrame(columns)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return :meth:`to_polars` as a pandas frame (extra ``pandas``).
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        from corrida.runs.tables import require_pandas
+
+        pandas = require_pandas()
+        frame = self.to_polars()
+        return pandas.DataFrame({c: frame[c].to_list() for c in frame.columns})  # type: ignore[no-any-return]
+
+    def _columns(self) -> list[str]:
+        metrics = list(dict.fromkeys(m for r in self for m in r.metrics))
+        return ["id", "pipeline", "status", "created", *(f"metrics.{m}" for m in metrics[:8])]
+
+    def _repr_html_(self) -> str:
+        columns = self._columns()
+        head = "".join(f"<th style='text-align:left'>{html.escape(c.removeprefix('metrics.'))}</th>" for c in columns)
+        body = "".join(
+            "<tr>"
+            + "".join(f"<td style='text-align:left'>{html.escape(_cell(row.get(c)))}</td>" for c in columns)
+            + "</tr>"
+            for row in (r.as_row() for r in self)
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def __repr__(self) -> str:
+        """Return a plain table."""
+        if not self:
+            return "no runs"
+        columns = self._columns()
+        rows = [[c.removeprefix("metrics.") for c in columns]]
+        rows += [[_cell(row.get(c)) for c in columns] for row in (r.as_row() for r in self)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return format_number(value) if isinstance(value, float) else str(value)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one level with dotted names; lists stay as they are."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, name + ".")
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,131 @@
+"""The only door of the ground to data frames; polars and pandas are imported when a table is really there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from corrida.errors import InvalidData, MissingExtra
+from corrida.runs.files import atomic_write
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class TableFacts(NamedTuple):
+    """Rows and column names of a table."""
+
+    rows: int
+    columns: list[str]
+
+
+def is_frame(value: object) -> bool:
+    """Tell whether ``value`` is a polars or pandas frame, without importing either."""
+    return _is_polars(value) or _is_pandas(value)
+
+
+def _is_polars(value: object) -> bool:
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(value, polars.DataFrame | polars.LazyFrame)
+
+
+def _is_pandas(value: object) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)
+
+
+def to_polars(value: Any) -> pl.DataFrame:
+    """Return a polars or pandas frame as a polars frame; an index that has a name becomes a column.
+
+    Raises:
+        InvalidData: pandas holds something that has no place in a table.
+    """
+    import polars as pl
+
+    if isinstance(value, pl.LazyFrame):
+        return value.collect()
+    if isinstance(value, pl.DataFrame):
+        return value
+    if any(name is not None for name in value.index.names):
+        value = value.reset_index()
+    columns = {}
+    for name in value.columns:
+        try:
+            columns[str(name)] = pl.Series(
+                str(name), [None if v is None or v != v else v for v in value[name].tolist()], strict=False
+            )
+        except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+            raise InvalidData(f"the column {name!r} of the pandas frame cannot be stored: {error}") from None
+    return pl.DataFrame(columns)
+
+
+def require_pandas() -> ModuleType:
+    """Import pandas.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise MissingExtra("pandas is not installed; pip install 'corrida[pandas]'") from None
+    return pandas
+
+
+def frame_from_rows(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return rows as a frame; a column of several types becomes text, a key that a row lacks becomes null."""
+    import polars as pl
+
+    listed = list(rows)
+    names = list(dict.fromkeys(name for row in listed for name in row))
+    columns: dict[str, pl.Series] = {}
+    for name in names:
+        values = [row.get(name) for row in listed]
+        kinds = {type(v) for v in values if v is not None}
+        if kinds <= {int, float} and len(kinds) == 2:
+            columns[name] = pl.Series(name, [None if v is None else float(v) for v in values], dtype=pl.Float64)
+            continue
+        try:
+            columns[name] = pl.Series(name, values, strict=True)
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+            columns[name] = pl.Series(name, [v if v is None or isinstance(v, str) else str(v) for v in values])
+    return pl.DataFrame(columns)
+
+
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """Write ``frame`` to ``path``, whole or not at all."""
+    import io
+
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd")
+    atomic_write(path, buffer.getvalue(), durable=False)
+
+
+def table_facts(path: Path) -> TableFacts | None:
+    """Return rows and columns of a CSV, TSV, Parquet, JSON-lines or JSON table; None for anything else.
+
+    A table that cannot be parsed is not an error here: the digest identifies the file all the same, and whoever
+    reads the data will say what is wrong with it.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson"} or path.stat().st_size == 0:
+        return None
+    import polars as pl
+
+    try:
+        if suffix == ".parquet":
+            scan = pl.scan_parquet(path)
+        elif suffix in {".jsonl", ".ndjson"}:
+            scan = pl.scan_ndjson(path, infer_schema_length=None)
+        else:
+            scan = pl.scan_csv(
+                path, separator="\t" if suffix == ".tsv" else ",", infer_schema=False, encoding="utf8-lossy"
+            )
+        columns = scan.collect_schema().names()
+        rows = int(scan.select(pl.len()).collect().item())
+    except (pl.exceptions.PolarsError, OSError, ValueError):
+        return None
+    return TableFacts(rows, columns)

@@ -1,0 +1,551 @@
+"""RunWriter: all that a live run may do."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+import weakref
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from corrida.errors import AlreadyExists, ArtifactNotFound, InvalidName, RunSealed, StoreError
+from corrida.runs import layout
+from corrida.runs.annotations import timestamp
+from corrida.runs.capture import Capture, LogFile
+from corrida.runs.claim import Claim, claim, ensure_store
+from corrida.runs.documents import dump_yaml
+from corrida.runs.files import (
+    atomic_write,
+    copy_new,
+    digest_file,
+    explained,
+    fsync_dir,
+    fsync_file,
+    safe_join,
+    write_new,
+)
+from corrida.runs.history import HistoryWriter, as_number, check_metric_name
+from corrida.runs.index_file import append_to_index
+from corrida.runs.items import ItemsWriter
+from corrida.runs.liveness import start_heartbeat, stop_heartbeat, this_process
+from corrida.runs.numbers import json_number, metrics_from_file
+from corrida.runs.run_file import ConfigCopy, Direction, Failure, PrimaryMetric, RunFile, StoredFile, encode_run_file
+from corrida.runs.snapshot.configs import copy_configs, looks_secret
+from corrida.runs.snapshot.data import describe_data, manifest
+from corrida.runs.snapshot.environment import describe_environment, relative_argv
+from corrida.runs.snapshot.git import GitCapture
+
+_MAX_WARNINGS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """What a run is started with.
+
+    Attributes:
+        pipeline: name under which its runs are listed.
+        run_id: exactly this id; taken is an error.
+        run_tag: else ``run_<tag>``.
+        source, description, notes, tags, seed, parent, params: as recorded.
+        configs: configuration files as (place in the project, bytes).
+        config_patterns: the globs that found them, for restore.
+        data: data files.
+        roles: what a data file is to the pipeline.
+        resolved: the configuration that runs, for config.yaml; ``params`` when None.
+        primary_metric, directions: which metric decides, and which way each is better.
+        root: the project folder, to which paths are relative.
+        argv: the command line.
+        capture: copy what is printed to log.txt.
+    """
+
+    pipeline: str
+    root: Path
+    run_id: str | None = None
+    run_tag: str | None = None
+    source: str | None = None
+    description: str | None = None
+    notes: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    parent: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    configs: Sequence[tuple[str, bytes]] = ()
+    config_patterns: Sequence[str] = ()
+    data: Sequence[Path] = ()
+    roles: Mapping[Path, str] = field(default_factory=dict)
+    resolved: Any = None
+    primary_metric: PrimaryMetric | None = None
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+    argv: Sequence[str] = ()
+    capture: bool = True
+
+
+class RunWriter:
+    """A run that is being written; may be used from several threads.
+
+    Use it as a context manager: leaving the block finishes the run, an exception marks it as failed. What a
+    logging call has written when it returns survives a kill of the process.
+
+    Attributes:
+        id: the run id.
+        dir: the run folder.
+    """
+
+    def __init__(self, root: Path, spec: RunSpec, *, keep: bool = True) -> None:
+        """Claim an id in the store at ``root`` and write down what is known; see :class:`RunSpec`.
+
+        Raises:
+            InvalidName, AlreadyExists: the id cannot be used.
+            InvalidData: a data file cannot be read.
+            StoreError: the store cannot be written; nothing is left behind.
+        """
+        self._root, self._spec, self._keep = root, spec, keep
+        ensure_store(root)
+        data = describe_data(spec.data, spec.root, spec.roles)  # before the claim: bad data leaves no run
+        self._data = data
+        self._data_stat = {path: _stat(path) for path in spec.data}
+        self._claim: Claim = claim(root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed)
+        self.id: str = self._claim.id
+        self.dir: Path = self._claim.dir
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._started = time.monotonic()
+        self._params: dict[str, Any] = dict(spec.params)
+        self._metrics: dict[str, float | str] = {}
+        self._warnings: list[str] = []
+        self._dataset: dict[str, Any] = {}
+        self._summary = ""
+        self._status: Literal["running", "finished", "failed"] = "running"
+        self._token: Token[RunWriter | None] | None = None
+        self._git = GitCapture(spec.root, [root, *(spec.root / origin for origin, _ in spec.configs)])
+        try:
+            with explained(f"starting the run {self.id}"):
+                self._configs = copy_configs(self.dir, spec.configs)
+                self._write_resolved()
+                self._write_run_file(seal=False)
+        except BaseException:
+            shutil.rmtree(self.dir, ignore_errors=True)
+            self._git.result()
+            raise
+        self._history = HistoryWriter(self.dir / layout.HISTORY)
+        self._items = ItemsWriter(self.dir)
+        self._log_file = LogFile(self.dir / layout.LOG)
+        self._open()
+
+    def _open(self) -> None:
+        start_heartbeat(self, self.dir / layout.RUN)
+        _open_runs.append(weakref.ref(self))
+        self._token = _current.set(self)
+        if self._spec.capture:
+            _capture.start()
+        if self._claim.clock_behind > 1:
+            self.warn(f"the clock is {self._claim.clock_behind:.0f} s behind the last run of this store")
+        for origin, content in self._spec.configs:
+            if secret := looks_secret(content):
+                self.warn(f"{origin} seems to hold a secret ({secret}); it was copied into the run as it is")
+
+    # -- what a caller logs ---------------------------------------------------------------------------------
+
+    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log step metrics.
+
+        Args:
+            metrics: names to numbers (Python, numpy or torch scalars); NaN and infinities are kept as such.
+            step: a whole number; one more than the last when not given.
+
+        Raises:
+            InvalidMetric: a name or value cannot be used; nothing of the call is kept.
+            RunSealed: the run has ended.
+            StoreError: the disk is full or refuses.
+        """
+        if self._status != "running":
+            self._refuse_sealed()
+        with self._lock:
+            self._history.log(metrics, step)
+
+    def log_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Log final metrics; one that was logged before is replaced.
+
+        Args:
+            metrics: names to numbers. Leave out what has no value: a missing metric is shown as missing.
+
+        Raises:
+            InvalidMetric, RunSealed, StoreError: as for :meth:`log`.
+        """
+        self._refuse_sealed()
+        checked = {check_metric_name(n): json_number(as_number(n, v)) for n, v in metrics.items()}
+        with self._lock, explained(f"writing metrics of the run {self.id}"):
+            merged = self._metrics | checked
+            atomic_write(self.dir / layout.METRICS, _pretty(merged), durable=False)
+            self._metrics = merged
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Add parameters to those that the run was started with.
+
+        Raises:
+            RunSealed, StoreError: as for :meth:`log`.
+        """
+        self._refuse_sealed()
+        with self._lock, explained(f"writing parameters of the run {self.id}"):
+            self._params |= _builtins(dict(params))
+            self._write_resolved()
+            self._write_run_file(seal=False)
+
+    def log_items(self, rows: Any) -> None:
+        """Log what the run gave for each item; may be called many times.
+
+        Args:
+            rows: a polars or pandas frame, or mappings, with ``item_id`` (unique in the run) and, where they
+                make sense, ``output``, ``expected``, ``correct`` (boolean), ``score``, ``loss``, and any others.
+
+        Raises:
+            InvalidData: no ``item_id``, an empty or a repeated one.
+            RunSealed, StoreError: as for :meth:`log`.
+        """
+        self._refuse_sealed()
+        with self._lock:
+            self._items.log(rows)
+
+    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> Path:
+        """Copy a file or a folder into the run.
+
+        Args:
+            path: what to copy.
+            name: its place in the run folder, with forward slashes; the name of the file when not given.
+
+        Returns:
+            The path of the copy.
+
+        Raises:
+            ArtifactNotFound: there is no such file.
+            InvalidName: the name leaves the run folder or belongs to corrida.
+            AlreadyExists: the name is taken; nothing is overwritten.
+        """
+        self._refuse_sealed()
+        source = Path(path)
+        if not source.exists():
+            raise ArtifactNotFound(f"there is no file {os.fspath(path)!r} to keep with the run; check the path")
+        target = self._new_path(name or source.resolve().name)
+        with explained(f"copying {source.name} into the run {self.id}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                try:
+                    shutil.copytree(source, target)
+                except BaseException:
+                    shutil.rmtree(target, ignore_errors=True)
+                    raise
+            else:
+                copy_new(source, target)
+        return target
+
+    def save_bytes(self, name: str, data: bytes) -> Path:
+        """Write ``data`` as a file of the run; see :meth:`log_artifact` for the name and the errors."""
+        self._refuse_sealed()
+        target = self._new_path(name)
+        with explained(f"writing {name} of the run {self.id}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_new(target, data)
+        return target
+
+    def warn(self, message: str) -> None:
+        """Record a warning with the run; it is shown when the run ends and by ``corrida show``."""
+        with self._lock:
+            if message not in self._warnings and len(self._warnings) < _MAX_WARNINGS:
+                self._warnings.append(message)
+
+    def describe(self, *, summary: str = "", dataset: Mapping[str, Any] | None = None) -> None:
+        """Set the sentence that sums the run up, and add facts of the dataset to its manifest."""
+        self._refuse_sealed()
+        with self._lock:
+            self._summary = summary or self._summary
+            self._dataset |= _builtins(dict(dataset or {}))
+
+    # -- the end --------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """End the run: digests of every file, then run.json, both safe against a power cut. Ending twice is fine.
+
+        Raises:
+            StoreError: the disk is full or refuses; what was logged stays readable.
+        """
+        self._end("finished", None)
+
+    def fail(self, error: BaseException | str) -> None:
+        """End the run as failed, with the reason; what was logged stays.
+
+        Raises:
+            StoreError: the disk is full or refuses.
+        """
+        if isinstance(error, str):
+            self._end("failed", Failure(type="Failure", message=error))
+            return
+        text = "".join(traceback.format_exception(error))
+        self._log_file.write(text if text.endswith("\n") else text + "\n")
+        message = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+        failure = Failure(type=type(error).__name__, message=message, where=_where(error, self._spec.root))
+        self._end("failed", failure)
+
+    def _end(self, status: Literal["finished", "failed"], failure: Failure | None) -> None:
+        with self._lock:
+            if self._status != "running":
+                return
+            self._close_capture()
+            try:
+                if self._keep:
+                    self._seal(status, failure)
+            finally:
+                self._status = status
+                stop_heartbeat(self)
+                self._history.close()
+                self._log_file.close()
+                if not self._keep:
+                    self._git.result()
+                    shutil.rmtree(self._root, ignore_errors=True)
+
+    def _close_capture(self) -> None:
+        _open_runs[:] = [r for r in _open_runs if r() is not self and r() is not None]
+        if self._token is not None:
+            # Ended in another context than it was started in (a thread, a notebook cell): nothing to give back.
+            with contextlib.suppress(ValueError):
+                _current.reset(self._token)
+            self._token = None
+        if self._spec.capture:
+            _capture.stop()
+
+    def _seal(self, status: Literal["finished", "failed"], failure: Failure | None) -> None:
+        if not self.dir.exists():
+            raise StoreError(f"the folder of the run {self.id} was removed while the run was going on; run it again")
+        with explained(f"finishing the run {self.id}"):
+            counts = self._items.close()
+            self._history.close()
+            self._log_file.close()
+            self._note_changed_data()
+            if self._data or self._dataset or counts:
+                content = manifest(self._data, counts["count"] if counts else None, self._dataset)
+                atomic_write(self.dir / layout.MANIFEST, _pretty(content), durable=False)
+            git, diff = self._git.result()
+            if git and diff:
+                write_new(self.dir / layout.DIFF, diff)
+                git = msgspec.structs.replace(git, diff=layout.DIFF)
+            files = _seal_files(self.dir)
+            content = self._write_run_file(
+                seal=True, status=status, error=failure, items=counts, git=git, files=files, durable=True
+            )
+            fsync_dir(self._root)
+        append_to_index(self._root, msgspec.convert(content, RunFile))
+
+    def _write_run_file(self, *, seal: bool, durable: bool = False, **more: Any) -> dict[str, Any]:
+        spec, started = self._spec, self._claim
+        status = more.pop("status", "running")
+        content: dict[str, Any] = {
+            "format_version": layout.FORMAT_VERSION,
+            "id": self.id,
+            "pipeline": spec.pipeline,
+            "status": status,
+            "created": timestamp(started.created),
+            "finished": timestamp(datetime.now(UTC)) if status != "running" else None,
+            "duration": round(time.monotonic() - self._started, 6) if status != "running" else None,
+            "order": started.order,
+            "source": spec.source,
+            "description": spec.description,
+            "notes": spec.notes,
+            "tags": dict(spec.tags),
+            "seed": spec.seed,
+            "parent": spec.parent,
+            "summary": self._summary,
+            "metrics": self._metrics,
+            "primary_metric": spec.primary_metric,
+            "items": more.get("items"),
+            "error": more.get("error"),
+            "warnings": self._warnings,
+            "params": self._params,
+            "directions": dict(spec.directions),
+            "configs": self._configs,
+            "config_patterns": list(spec.config_patterns),
+            "git": more.get("git"),
+            "argv": relative_argv(spec.argv, spec.root),
+            "process": this_process(),
+            "environment": describe_environment(),
+            "files": more.get("files"),
+        }
+        kept: dict[str, Any] = {
+            k: v for k, v in msgspec.to_builtins(content).items() if v not in (None, (), [], {}, "")
+        }
+        scratch = self.dir if not durable else None
+        atomic_write(self.dir / layout.RUN, encode_run_file(kept, seal=seal), durable=durable, scratch=scratch)
+        return kept
+
+    def _write_resolved(self) -> None:
+        resolved = self._spec.resolved if self._spec.resolved is not None else self._params
+        if resolved:
+            atomic_write(self.dir / layout.CONFIG, dump_yaml(_builtins(resolved)), durable=False)
+
+    def _note_changed_data(self) -> None:
+        for path, before in self._data_stat.items():
+            if _stat(path) != before:
+                self.warn(f"the data file {path.name} changed while the run was going on; its digest is from the start")
+
+    def _new_path(self, name: str) -> Path:
+        target = safe_join(self.dir, name)
+        first = PurePosixPath(name).parts[0]
+        if PurePosixPath(name).as_posix() in layout.OWN_FILES or first in layout.OWN_FOLDERS or first[0] == ".":
+            raise InvalidName(f"{name!r} is a name that corrida uses in a run folder; give another with name=…")
+        if target.exists():
+            raise AlreadyExists(f"the run {self.id} has a file {name!r} already; give another name with name=…")
+        return target
+
+    def _refuse_sealed(self) -> None:
+        if self._status != "running":
+            raise RunSealed(f"the run {self.id} is {self._status} and cannot change; start a new one, or add a note")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The final metrics so far."""
+        return metrics_from_file(self._metrics)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings so far."""
+        return tuple(self._warnings)
+
+    @property
+    def configs(self) -> tuple[ConfigCopy, ...]:
+        """The configuration files that were copied."""
+        return tuple(self._configs)
+
+    @property
+    def status(self) -> str:
+        """``running``, ``finished`` or ``failed``."""
+        return self._status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if error is None or (isinstance(error, SystemExit) and error.code in {None, 0}):
+            self.finish()
+            return
+        try:
+            self.fail(error)
+        except StoreError as second:
+            error.add_note(f"corrida: {second}")  # the first error is the one to see
+
+    def __repr__(self) -> str:
+        return f"<corrida run {self.id}, {self._status}>"
+
+    @property
+    def log_file(self) -> LogFile:
+        """Where what is printed goes."""
+        return self._log_file
+
+
+def _seal_files(run_dir: Path) -> dict[str, StoredFile]:
+    """Make every file of the run durable, and return its size and digest, sorted by name."""
+    found: dict[str, StoredFile] = {}
+    for folder, folders, names in os.walk(run_dir):
+        folders.sort()
+        for name in names:
+            path = Path(folder, name)
+            relative = path.relative_to(run_dir).as_posix()
+            if relative in layout.NOT_SEALED or path.is_symlink():
+                continue
+            size, sha256 = digest_file(path)
+            found[relative] = StoredFile(size, sha256)
+            fsync_file(path)
+        if folder != str(run_dir):
+            fsync_dir(Path(folder))
+    return dict(sorted(found.items()))
+
+
+def _pretty(content: Mapping[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def _builtins(value: Any) -> Any:
+    """Return ``value`` as dicts, lists and scalars that JSON and YAML hold; what is neither becomes its text."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return json_number(float(value))
+    if isinstance(value, Mapping):
+        return {str(k): _builtins(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_builtins(v) for v in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return _builtins(value.item())
+    return str(value)
+
+
+def _stat(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _where(error: BaseException, root: Path) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    own = [f for f in frames if Path(f.filename).is_relative_to(root) and "site-packages" not in f.filename]
+    frame = (own or list(frames))[-1]
+    path = Path(frame.filename)
+    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+    return f"{name}:{frame.lineno} in {frame.name}"
+
+
+# -- the runs that are open in this process -----------------------------------------------------------------
+
+_open_runs: list[weakref.ref[RunWriter]] = []
+_current: ContextVar[RunWriter | None] = ContextVar("corrida_current_run", default=None)
+
+
+def current_writer() -> RunWriter | None:
+    """Return the run that is open in this context, else the one opened last in this process, else None."""
+    writer = _current.get()
+    if writer is not None and writer.status == "running":
+        return writer
+    for reference in reversed(_open_runs):
+        found = reference()
+        if found is not None and found.status == "running":
+            return found
+    return None
+
+
+def _current_log() -> LogFile | None:
+    writer = current_writer()
+    return writer.log_file if writer else None
+
+
+_capture = Capture(_current_log)
+
+
+@atexit.register
+def _end_open_runs() -> None:
+    """End runs that were started without a ``with`` block when the interpreter ends."""
+    failure = getattr(sys, "last_value", None)
+    for reference in list(_open_runs):
+        writer = reference()
+        if writer is None or writer._pid != os.getpid():  # noqa: SLF001 - same module
+            continue
+        with contextlib.suppress(StoreError):
+            if failure is not None:
+                writer.fail(failure)
+            else:
+                writer.finish()
