@@ -17,6 +17,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,13 +25,13 @@ import msgspec
 
 from corrida.errors import CorridaError, DamagedRun, StoreError
 from corrida.runs import layout
-from corrida.runs.annotations import merge_tags, read_annotations, timestamp_of
+from corrida.runs.annotations import merge_tags, read_annotations, timestamp
 from corrida.runs.ids import is_run_id
 from corrida.runs.index_file import index_line
 from corrida.runs.numbers import metrics_from_file
 from corrida.runs.query import Sql, compile_filter, compile_order, field_expression
 from corrida.runs.record import flatten
-from corrida.runs.run_file import SEALED, Failure, RunFile, RunHeader, decode_run_file, derive_status
+from corrida.runs.run_file import SEALED, Failure, RunFile, RunHeader, Status, decode_run_file, derive_status
 
 SCHEMA_VERSION = 1
 CHECK_ALL_UP_TO = 5_000
@@ -72,7 +73,7 @@ _UPSERT = (
 
 
 class Seen(NamedTuple):
-    """What a refresh noticed: ids that are new or changed, and ids that are gone."""
+    """What a refresh noticed: ended runs that are new or changed, and runs that are gone."""
 
     changed: frozenset[str]
     gone: frozenset[str]
@@ -102,7 +103,6 @@ class Catalog:
         self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        assert self.path is not None or True  # noqa: S101,SIM222
         if self.path is not None:
             for _ in range(2):
                 try:
@@ -180,6 +180,8 @@ class Catalog:
             self._reset()
             meta = {}
         candidates = dict(self._db.execute("SELECT id, signature FROM runs WHERE sealed = 0"))
+        # Folders that hold no run yet: a copy may still be under way.
+        candidates |= dict.fromkeys(msgspec.json.decode(meta.get("strays") or "[]"), "")
         scanned = time.time_ns()
         if meta.get("scanned") != state.st_mtime_ns:
             names = self._folders()
@@ -191,7 +193,7 @@ class Catalog:
             with self._writing():
                 self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
         candidates |= {k: v for k, v in self._sample(int(meta.get("next") or 0)).items() if k not in candidates}
-        changed = self._apply(candidates, gone)
+        changed = self._apply(candidates, gone, str(meta.get("strays") or "[]"))
         return Seen(changed, gone - changed)
 
     def _reset(self) -> None:
@@ -222,10 +224,12 @@ class Catalog:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (following,))
         return sample
 
-    def _apply(self, candidates: dict[str, str], gone: frozenset[str]) -> frozenset[str]:
+    def _apply(
+        self, candidates: dict[str, str], gone: frozenset[str], strays: str | None = None
+    ) -> frozenset[str]:
         """Read the candidates whose signature differs, and write what changed in one transaction."""
         rows: list[tuple[RunHeader, RunFile | None, str]] = []
-        vanished = set(gone)
+        vanished, without_run = set(gone), set()
         now = time.time()
         for run_id, signature in candidates.items():
             found = _signature(self._root, run_id)
@@ -235,16 +239,18 @@ class Catalog:
                 read = _read(self._root / run_id, found, now)
                 if read is None:
                     vanished.add(run_id)
+                    without_run.add(run_id)
                 else:
                     rows.append(read)
-        vanished = {run_id for run_id in vanished if run_id in gone or candidates.get(run_id)}
-        if rows or vanished:
+        strays_now = msgspec.json.encode(sorted(without_run)).decode()
+        if rows or vanished or strays_now != (strays or strays_now):
             with self._writing():
+                if strays is not None:
+                    self._db.execute("INSERT OR REPLACE INTO meta VALUES ('strays', ?)", (strays_now,))
                 self._db.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in vanished])
                 for header, content, signature in rows:
                     self._put(header, content, signature)
-        # A run that still runs has no signature, so it is read each time; it changed only when it says so.
-        return frozenset(header.id for header, _, _ in rows)
+        return frozenset(header.id for header, _, _ in rows if header.status in SEALED)
 
     def _put(self, header: RunHeader, content: RunFile | None, signature: str) -> None:
         encode = _encoders()[0].encode
@@ -404,17 +410,11 @@ def _read(folder: Path, signature: str, now: float) -> tuple[RunHeader, RunFile 
     except FileNotFoundError:
         if not is_half_born(folder):
             return None
-        header = RunHeader(id=folder.name, pipeline="", status="crashed", created=timestamp_of(folder))
-        return header, None, ""
+        return _placeholder(folder, "crashed", None), None, ""
     except (CorridaError, OSError) as error:
         message = str(error) if isinstance(error, DamagedRun) else f"{layout.RUN} cannot be read: {error}"
         failure = Failure(type=type(error).__name__, message=message)
-        created = timestamp_of(folder)
-        order = int(folder.stat().st_mtime * 1e9) if folder.exists() else 0
-        header = RunHeader(
-            id=folder.name, pipeline="", status="unreadable", created=created, order=order, error=failure
-        )
-        return header, None, signature
+        return _placeholder(folder, "unreadable", failure), None, signature
     status = derive_status(content, heartbeat, now)
     fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
     fields |= {"status": status, "tags": merge_tags(content.tags, read_annotations(folder))}
@@ -422,6 +422,18 @@ def _read(folder: Path, signature: str, now: float) -> tuple[RunHeader, RunFile 
     newest = max(int(part) for part in signature.split(".")[:2])
     settled = status in SEALED and now * 1e9 - newest > _RACY_NS
     return header, content, signature if settled else ""
+
+
+def _placeholder(folder: Path, status: Status, error: Failure | None) -> RunHeader:
+    """Return what can be said of a folder whose run.json says nothing: its name and its time of change."""
+    try:
+        changed = folder.stat().st_mtime
+    except OSError:
+        changed = 0.0
+    created = timestamp(datetime.fromtimestamp(changed, UTC))
+    return RunHeader(
+        id=folder.name, pipeline="", status=status, created=created, order=int(changed * 1e9), error=error
+    )
 
 
 def is_half_born(folder: Path) -> bool:

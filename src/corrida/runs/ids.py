@@ -45,6 +45,11 @@ def validate_run_id(run_id: str) -> str:
     return _validate(run_id, "run id")
 
 
+def is_run_id(name: str) -> bool:
+    """Tell whether ``name`` could be a run id; what else lies in a store is none of corrida's business."""
+    return _ID.fullmatch(name) is not None and name.lower() not in RESERVED
+
+
 def validate_alias(alias: str) -> str:
     """Return ``alias`` when it is allowed; the grammar is that of run ids.
 

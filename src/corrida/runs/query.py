@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from corrida.errors import InvalidFilter
@@ -55,7 +55,7 @@ class _Token(NamedTuple):
     place: int
 
 
-def compile_filter(text: str, names: Collection[str] = ()) -> Sql:
+def compile_filter(text: str, names: Iterable[str] = ()) -> Sql:
     """Compile a filter to a condition over the table ``runs`` of the catalog.
 
     Args:
@@ -99,10 +99,11 @@ def field_expression(name: str) -> Sql:
     return Sql({"git.commit": "runs.git_commit", "git.branch": "runs.git_branch"}.get(name, f"runs.{name}"))
 
 
-def _check_field(name: str, names: Collection[str]) -> None:
+def _check_field(name: str, names: Iterable[str]) -> None:
     group, _, rest = name.partition(".")
     if name in FIELDS or (group in _GROUPS and rest and '"' not in rest):
         return
+    names = list(names)
     grouped = [n for n in names if n.partition(".")[2] == name]
     near = grouped or difflib.get_close_matches(name, [*FIELDS, *names], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"fields are {', '.join(sorted(FIELDS))}"
@@ -114,7 +115,7 @@ def _unquote(word: str) -> str:
 
 
 class _Parser:
-    def __init__(self, text: str, names: Collection[str]) -> None:
+    def __init__(self, text: str, names: Iterable[str]) -> None:
         self._text = text
         self._names = names
         self._tokens = self._scan(text)

@@ -200,7 +200,7 @@ class RunWriter:
         """
         self._refuse_sealed()
         with self._lock, explained(f"writing parameters of the run {self.id}"):
-            self._params |= _builtins(dict(params))
+            self._params |= plain(dict(params))
             self._write_resolved()
             self._write_run_file(seal=False)
 
@@ -271,7 +271,7 @@ class RunWriter:
         self._refuse_sealed()
         with self._lock:
             self._summary = summary or self._summary
-            self._dataset |= _builtins(dict(dataset or {}))
+            self._dataset |= plain(dict(dataset or {}))
 
     # -- the end --------------------------------------------------------------------------------------------
 
@@ -391,7 +391,7 @@ class RunWriter:
     def _write_resolved(self) -> None:
         resolved = self._spec.resolved if self._spec.resolved is not None else self._params
         if resolved:
-            atomic_write(self.dir / layout.CONFIG, dump_yaml(_builtins(resolved)), durable=False)
+            atomic_write(self.dir / layout.CONFIG, dump_yaml(plain(resolved)), durable=False)
 
     def _note_changed_data(self) -> None:
         for path, before in self._data_stat.items():
@@ -476,18 +476,18 @@ def _pretty(content: Mapping[str, Any]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 
-def _builtins(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return ``value`` as dicts, lists and scalars that JSON and YAML hold; what is neither becomes its text."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         return json_number(float(value))
     if isinstance(value, Mapping):
-        return {str(k): _builtins(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_builtins(v) for v in value]
+        return [plain(v) for v in value]
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        return _builtins(value.item())
+        return plain(value.item())
     return str(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -50,6 +51,15 @@ def expand_patterns(patterns: Iterable[str | os.PathLike[str]], root: Path, what
             raise InvalidConfig(f"no {what} matches {text!r} (looked in {root.name or root}); check the path")
         found |= dict.fromkeys(Path(os.path.abspath(m)) for m in matches)  # noqa: PTH100 - keeps symlinks
     return list(found)
+
+
+def expand_optional(patterns: Iterable[str], root: Path) -> list[Path]:
+    """Return the files that ``patterns`` match now; a pattern that matches none is left out."""
+    found: list[Path] = []
+    for pattern in patterns:
+        with contextlib.suppress(InvalidConfig):
+            found += expand_patterns([pattern], root, "configuration")
+    return list(dict.fromkeys(found))
 
 
 def relative_name(path: Path, root: Path) -> str:

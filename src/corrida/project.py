@@ -1,0 +1,144 @@
+"""What corrida.toml (or [tool.corrida] in pyproject.toml), the environment and the flags say, resolved once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from corrida.errors import InvalidConfig
+from corrida.runs.store import DEFAULT_FOLDER, Store
+
+PROJECT_FILE = "corrida.toml"
+STORE_VARIABLE = "CORRIDA_DIR"
+RUN_VARIABLE = "CORRIDA_RUN_DIR"
+
+
+class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A section ``[pipelines.NAME]``: what a project always uses for a pipeline of its own name.
+
+    Attributes:
+        uses: a built-in or installed pipeline, or ``module:object`` of the project; NAME when not given.
+        configs: configuration files or globs.
+        data: data files or globs.
+        source, description, seed: as of ``corrida run``.
+        tags: added to each run.
+        set: values that win over the configuration files, by dotted key.
+        primary_metric: which metric decides, in place of the pipeline's.
+        direction: whether more or less of it is better, where the pipeline does not say.
+    """
+
+    uses: str | None = None
+    configs: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    source: str | None = None
+    description: str | None = None
+    seed: int | None = None
+    tags: dict[str, str] = {}
+    set: dict[str, Any] = {}
+    primary_metric: str | None = None
+    direction: Literal["max", "min"] | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of corrida.toml.
+
+    Attributes:
+        store: folder of the runs, relative to the file.
+        list_keys: names of the field that tells entries of a list in a configuration apart, tried in order.
+        pipelines: named pipelines.
+    """
+
+    store: str | None = None
+    list_keys: tuple[str, ...] = ()
+    pipelines: dict[str, PipelineSettings] = {}
+
+
+class Project(msgspec.Struct, frozen=True):
+    """A project: its folder, its settings, and where its runs are kept.
+
+    Attributes:
+        root: the folder that holds corrida.toml; the working folder without one.
+        file: the settings file, or None.
+        settings: what it says.
+        store_folder: where runs are kept, absolute.
+    """
+
+    root: Path
+    file: Path | None
+    settings: Settings
+    store_folder: Path
+
+    def store(self) -> Store:
+        """Open the store."""
+        return Store(self.store_folder)
+
+
+def find_project(start: Path | None = None, *, store: str | os.PathLike[str] | None = None) -> Project:
+    """Find the project that ``start`` lies in.
+
+    The store is, in this order: ``store``, the variable ``CORRIDA_DIR``, the setting ``store``, ``runs``.
+
+    Args:
+        start: a folder; the working folder when None.
+        store: a folder that was named, relative to the working folder.
+
+    Raises:
+        InvalidConfig: the settings file cannot be read.
+    """
+    here = Path(start or Path.cwd()).absolute()
+    file, settings = _find_settings(here)
+    root = file.parent if file else here
+    named = store if store is not None else os.environ.get(STORE_VARIABLE) or None
+    folder = Path.cwd() / named if named is not None else root / (settings.store or DEFAULT_FOLDER)
+    return Project(root, file, settings, Path(os.path.normpath(folder)))
+
+
+def _find_settings(here: Path) -> tuple[Path | None, Settings]:
+    for folder in (here, *here.parents):
+        own = folder / PROJECT_FILE
+        if own.is_file():
+            return own, read_settings(own)
+        shared = folder / "pyproject.toml"
+        if shared.is_file():
+            document = _load(shared)
+            section = document.get("tool", {}).get("corrida")
+            if section is not None:
+                return shared, _convert(shared, section)
+        if (folder / ".git").exists():
+            break  # a project does not reach beyond its repository
+    return None, Settings()
+
+
+def read_settings(file: Path) -> Settings:
+    """Read a corrida.toml.
+
+    Raises:
+        InvalidConfig: it is not TOML, or holds an unknown or unusable key.
+    """
+    return _convert(file, _load(file))
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidConfig(f"{file.name}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise InvalidConfig(f"{file.name} cannot be read: {error.strerror}") from None
+
+
+def _convert(file: Path, section: dict[str, Any]) -> Settings:
+    try:
+        return msgspec.convert(section, Settings)
+    except msgspec.ValidationError as error:
+        message = str(error).replace("Object contains unknown field", "unknown key")
+        unknown = message.split("`")[1] if "unknown key" in message else ""
+        known = [*Settings.__struct_fields__, *PipelineSettings.__struct_fields__]
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InvalidConfig(f"{file.name}: {message}{hint}") from None

@@ -1,0 +1,422 @@
+"""Store: the door to the runs in one folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corrida.errors import (
+    AmbiguousReference,
+    InvalidName,
+    InvalidReference,
+    Refused,
+    RunNotFound,
+    RunSealed,
+)
+from corrida.runs import alias as aliases
+from corrida.runs import journal, layout, trash
+from corrida.runs.alias import DEFAULT_ALIAS, Promotion
+from corrida.runs.annotations import annotate, merge_tags, notes_of, read_annotations
+from corrida.runs.catalog import Catalog
+from corrida.runs.claim import ensure_store
+from corrida.runs.ids import parse_reference
+from corrida.runs.index_file import index_lock, write_index
+from corrida.runs.journal import Operation
+from corrida.runs.numbers import metrics_from_file
+from corrida.runs.query import Sql
+from corrida.runs.record import RunRecord, Runs
+from corrida.runs.restore import RestorePlan, carry_out, plan_restore, undo_restore
+from corrida.runs.run_file import RunHeader, derive_status, read_run_file
+from corrida.runs.verify import Verification, verify_run
+from corrida.runs.writer import RunSpec, RunWriter
+
+DEFAULT_FOLDER = "runs"
+
+
+class Store:
+    """The runs in one folder. The folder is the truth; it may be moved, merged and pruned by hand.
+
+    Any number of processes may read and write at once. Opening a store completes a restore that a kill
+    interrupted, and changes nothing else; a folder that does not exist is an empty store.
+
+    Example:
+        >>> import corrida
+        >>> store = corrida.Store("runs")
+        >>> best = store.runs(filter="status = 'finished'", order_by="-metrics.f1", limit=1)
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] = DEFAULT_FOLDER) -> None:
+        """Open the store at ``folder``.
+
+        Raises:
+            InvalidReference: ``folder`` is a file.
+        """
+        self.root: Path = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps the user's symlinks
+        if self.root.exists() and not self.root.is_dir():
+            raise InvalidReference(f"{os.fspath(folder)} is a file, not a store; name a folder with --store")
+        self._catalog: Catalog | None = None
+        journal.complete_interrupted(self.root)
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def runs(
+        self,
+        filter: str | None = None,  # noqa: A002 - the name that users type
+        order_by: str | None = None,
+        limit: int | None = None,
+        *,
+        offset: int = 0,
+        pipeline: str | None = None,
+        status: str | None = None,
+    ) -> Runs:
+        """Return runs, the newest first.
+
+        Args:
+            filter: as in ``metrics.precision > 0.6 and source = 'gold_set_100'``; see docs/filters.md.
+            order_by: fields separated by commas, ``-`` before one for the greatest first; runs without the
+                field come last.
+            limit: at most so many.
+            offset: leave out so many first.
+            pipeline: only of this pipeline.
+            status: only with this status.
+
+        Raises:
+            InvalidFilter: the filter or the order cannot be read.
+            StoreError: the folder cannot be read.
+        """
+        where = [
+            Sql(f"runs.{column} = ?", (value,))
+            for column, value in (("pipeline", pipeline), ("status", status))
+            if value is not None
+        ]
+        self.refresh()
+        headers = self.catalog.query(filter=filter, order_by=order_by, limit=limit, offset=offset, where=where)
+        carried = aliases.aliases_of(self.root)
+        return Runs(self._record(header, carried) for header in headers)
+
+    def get(self, reference: str, *, pipeline: str | None = None) -> RunRecord:
+        """Return one run.
+
+        Args:
+            reference: an id, a unique prefix of one, ``latest`` (the newest finished run), ``latest~1`` (the
+                finished run before it), or ``@alias``. A path to a folder of the store works too.
+            pipeline: count ``latest`` among the runs of this pipeline.
+
+        Raises:
+            InvalidReference, AmbiguousReference: the reference cannot be read, or fits several runs.
+            RunNotFound, AliasNotFound: nothing fits.
+            DamagedRun, NewerFormat: the run cannot be read.
+        """
+        return self._read(self.resolve(reference, pipeline=pipeline))
+
+    def resolve(self, reference: str, *, pipeline: str | None = None) -> str:
+        """Return the id that a reference stands for; see :meth:`get`."""
+        if isinstance(reference, str) and "/" in reference.strip("/") and Path(reference).is_dir():
+            folder = Path(reference).resolve()
+            if folder.parent == self.root.resolve():
+                reference = folder.name
+        parsed = parse_reference(reference.rstrip("/") if isinstance(reference, str) else reference)
+        if parsed.alias is not None:
+            run_id = aliases.resolve(self.root, parsed.alias)
+            if not (self.root / run_id).is_dir():
+                raise RunNotFound(f"@{parsed.alias} is the run {run_id}, which is not in the store; promote another")
+            return run_id
+        if parsed.back is not None:
+            return self._latest(parsed.back, pipeline)
+        assert parsed.name is not None  # noqa: S101 - a Reference has exactly one part
+        if (self.root / parsed.name / layout.RUN).exists():
+            return parsed.name
+        return self._by_prefix(parsed.name)
+
+    def _latest(self, back: int, pipeline: str | None) -> str:
+        found = self.runs(limit=1, offset=back, pipeline=pipeline, status="finished")
+        if found:
+            return found[0].id
+        count = len(self.runs(pipeline=pipeline, status="finished"))
+        of = f" of {pipeline}" if pipeline else ""
+        have = f"the store has {count} finished run{'s' if count != 1 else ''}{of}" if count else f"no run{of} has finished"
+        raise RunNotFound(f"there is no latest{f'~{back}' if back else ''}: {have} in {self.root.name}; see corrida list")
+
+    def _by_prefix(self, prefix: str) -> str:
+        self.refresh()
+        found = self.catalog.ids_with_prefix(prefix, 6)
+        if prefix in found or len(found) == 1:
+            return prefix if prefix in found else found[0]
+        if found:
+            shown = ", ".join(found[:5]) + (" and more" if len(found) > 5 else "")
+            raise AmbiguousReference(f"{prefix!r} fits several runs: {shown}; give more of the id")
+        if prefix in trash.trashed(self.root):
+            raise RunNotFound(f"the run {prefix} is in the trash; `corrida trash --restore {prefix}` brings it back")
+        if not self.catalog.count():
+            raise RunNotFound(f"there is no run {prefix!r}: the store {self.root.name} is empty; start with corrida run")
+        raise RunNotFound(f"there is no run {prefix!r} in {self.root.name}; `corrida list` shows those that are there")
+
+    def _read(self, run_id: str) -> RunRecord:
+        folder = self.root / run_id
+        if not (folder / layout.RUN).exists():
+            self.refresh()
+            for header in self.catalog.query(where=[Sql("runs.id = ?", (run_id,))]):
+                return self._record(header, aliases.aliases_of(self.root))
+        content = read_run_file(folder)
+        heartbeat = (folder / layout.RUN).stat().st_mtime
+        import time
+
+        fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
+        fields["status"] = derive_status(content, heartbeat, time.time())
+        fields["tags"] = merge_tags(content.tags, read_annotations(folder))
+        return self._record(RunHeader(**fields), aliases.aliases_of(self.root))
+
+    def _record(self, header: RunHeader, carried: Mapping[str, tuple[str, ...]]) -> RunRecord:
+        fields = {name: getattr(header, name) for name in RunHeader.__struct_fields__}
+        folder = self.root / header.id
+        fields["metrics"] = metrics_from_file(header.metrics) or _metrics_of_unfinished(folder, header)
+        notes = notes_of(read_annotations(folder)) if (folder / layout.ANNOTATIONS).exists() else ()
+        return RunRecord(**fields, dir=folder, later_notes=notes, aliases=carried.get(header.id, ()))
+
+    @property
+    def catalog(self) -> Catalog:
+        """The cache over the run folders."""
+        if self._catalog is None:
+            self._catalog = Catalog(self.root)
+        return self._catalog
+
+    def refresh(self) -> None:
+        """Bring the catalog up to date, and index.json with it when runs came, went or changed.
+
+        Raises:
+            StoreError: the folder cannot be read.
+        """
+        seen = self.catalog.refresh()
+        if (seen.changed or seen.gone) and self.root.is_dir():
+            self.write_index()
+
+    def write_index(self) -> bool:
+        """Make index.json say what the folders say; a store that cannot be written keeps what it has.
+
+        Returns:
+            Whether the file changed.
+        """
+        try:
+            with index_lock(self.root):
+                self.catalog.refresh()  # a run may have ended while the lock was waited for
+                return write_index(self.root, self.catalog.index_lines())
+        except OSError:
+            return False
+
+    def __len__(self) -> int:
+        self.refresh()
+        return self.catalog.count()
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.runs())
+
+    def __contains__(self, run_id: object) -> bool:
+        return isinstance(run_id, str) and (self.root / run_id / layout.RUN).exists()
+
+    def __repr__(self) -> str:
+        return f"<corrida store {self.root.name}>"
+
+    # -- writing --------------------------------------------------------------------------------------------
+
+    def start(self, spec: RunSpec) -> RunWriter:
+        """Start a run; see :class:`RunWriter` for what it raises."""
+        return RunWriter(self.root, spec)
+
+    def note(self, reference: str, text: str) -> RunRecord:
+        """Append a note to a run, with time and author.
+
+        Raises:
+            InvalidName: the text is empty.
+            RunNotFound, StoreError: no such run; the store cannot be written.
+        """
+        if not text.strip():
+            raise InvalidName("the note is empty; write what you want to remember")
+        return self._annotate(reference, {"note": text})
+
+    def tag(self, reference: str, tags: Mapping[str, str | None]) -> RunRecord:
+        """Set tags of a run, or remove those whose value is None.
+
+        Raises:
+            InvalidName: a name is empty or holds control characters.
+            RunNotFound, StoreError: no such run; the store cannot be written.
+        """
+        check_tags(tags)
+        return self._annotate(reference, {"tags": dict(tags)})
+
+    def _annotate(self, reference: str, change: Mapping[str, Any]) -> RunRecord:
+        record = self.get(reference)
+        if record.status in {"running", "unreadable"}:
+            raise RunSealed(f"the run {record.id} is {record.status}; wait until it has ended")
+        annotate(record.dir, change)
+        self.catalog.recheck([record.id])
+        return self.get(record.id)
+
+    def promote(self, reference: str, alias: str = DEFAULT_ALIAS, reason: str | None = None) -> Promotion:
+        """Point ``@alias`` to a finished run.
+
+        Raises:
+            Refused: the run has not finished.
+            InvalidName, RunNotFound, StoreError: the alias or the run cannot be used; the store cannot be written.
+        """
+        record = self.get(reference)
+        if record.status != "finished":
+            raise Refused(f"the run {record.id} is {record.status}; only a finished run can be promoted")
+        return aliases.promote(self.root, record.id, alias, reason)
+
+    def demote(self, alias: str = DEFAULT_ALIAS, reason: str | None = None) -> Promotion:
+        """Point ``@alias`` back to the run that carried it before, or to none.
+
+        Raises:
+            AliasNotFound: no run carries it.
+        """
+        return aliases.demote(self.root, alias, reason)
+
+    def aliases(self) -> dict[str, Promotion]:
+        """Return where each alias points now, with when, by whom and why."""
+        return aliases.current(self.root)
+
+    def alias_history(self, alias: str | None = None) -> list[Promotion]:
+        """Return all promotions, or those of one alias, oldest first."""
+        return aliases.history(self.root, alias)
+
+    def remove(self, references: Sequence[str], *, force: bool = False) -> list[str]:
+        """Move runs, each with its children, to the trash; :meth:`undo` brings them back.
+
+        Args:
+            references: which.
+            force: also those that an alias points to or that still run.
+
+        Returns:
+            The ids that were moved.
+
+        Raises:
+            Refused: one runs, or carries an alias.
+            RunNotFound, StoreError: no such run; the store cannot be written.
+        """
+        chosen: dict[str, None] = {}
+        for reference in references:
+            try:
+                record = self.get(reference)
+            except RunNotFound:
+                raise
+            chosen[record.id] = None
+            if not force and record.aliases:
+                raise Refused(f"the run {record.id} is @{record.aliases[0]}; promote another first, or use --force")
+            if not force and record.status == "running":
+                raise Refused(f"the run {record.id} still runs; wait, or use --force")
+            chosen |= dict.fromkeys(self._descendants(record.id))
+        trash.remove(self.root, list(chosen))
+        self.refresh()
+        return list(chosen)
+
+    def _descendants(self, run_id: str) -> list[str]:
+        self.refresh()
+        found: list[str] = []
+        waiting = [run_id]
+        while waiting:
+            children = self.catalog.query(where=[Sql("runs.parent = ?", (waiting.pop(),))])
+            waiting += [c.id for c in children]
+            found += [c.id for c in children]
+        return found
+
+    def trashed(self) -> list[str]:
+        """Return the ids in the trash."""
+        return trash.trashed(self.root)
+
+    def bring_back(self, run_ids: Sequence[str]) -> list[str]:
+        """Move runs from the trash back.
+
+        Raises:
+            RunNotFound: one is not in the trash.
+            AlreadyExists: the store has a run of that id again.
+        """
+        there = set(self.trashed())
+        if missing := [r for r in run_ids if r not in there]:
+            raise RunNotFound(f"{', '.join(missing)} is not in the trash; `corrida trash` lists it")
+        back = trash.bring_back(self.root, run_ids)
+        self.refresh()
+        return back
+
+    def empty_trash(self, run_ids: Sequence[str] | None = None) -> list[str]:
+        """Delete runs in the trash for good, all or these."""
+        return trash.empty(self.root, run_ids)
+
+    # -- going back -----------------------------------------------------------------------------------------
+
+    def plan_restore(
+        self, reference: str, project: Path, *, to: Path | None = None, exact: bool = False
+    ) -> RestorePlan:
+        """Say what putting back the configurations of a run would change; see :func:`restore.plan_restore`."""
+        self.refresh()
+        return plan_restore(
+            self.get(reference), project, to=to, exact=exact, run_with_config=self.catalog.run_with_config
+        )
+
+    def restore(self, plan: RestorePlan, *, force: bool = False) -> str | None:
+        """Carry a plan out, all or nothing; see :func:`restore.carry_out`."""
+        ensure_store(self.root)
+        return carry_out(self.root, plan, force=force)
+
+    def last_operation(self) -> Operation | None:
+        """Return what :meth:`undo` would take back."""
+        return journal.last_undoable(self.root)
+
+    def undo(self) -> tuple[Operation, list[str]]:
+        """Take back the last restore or removal that was not taken back yet.
+
+        Returns:
+            The operation, and the files (of a restore) or runs (of a removal) that are as before.
+
+        Raises:
+            Refused: there is nothing to undo, or a file was changed since.
+            AlreadyExists: a removed id is taken again.
+        """
+        operation = journal.last_undoable(self.root)
+        if operation is None:
+            raise Refused("there is nothing to undo: no restore or removal is on record in this store")
+        if operation.kind == "restore":
+            return operation, undo_restore(self.root, operation)
+        back = trash.bring_back(self.root, operation.runs)
+        journal.record(self.root, "undo", journal.new_name("undo"), operation.runs, operation.id)
+        self.refresh()
+        if not back:
+            raise Refused(f"the runs of the last removal ({', '.join(operation.runs)}) are no longer in the trash")
+        return operation, back
+
+    def verify(self, references: Sequence[str] | None = None) -> list[Verification]:
+        """Recompute the digests of runs, all or these.
+
+        Raises:
+            RunNotFound: no such run.
+        """
+        if references is not None:
+            return [verify_run(self.root / self.resolve(reference)) for reference in references]
+        self.refresh()
+        return [verify_run(self.root / h.id) for h in self.catalog.query() if h.status != "running"]
+
+
+def check_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+    """Return tags when their names are usable.
+
+    Raises:
+        InvalidName: a name is empty, longer than 100 characters, or holds control characters or quotes.
+    """
+    for name in tags:
+        if not isinstance(name, str) or not name.strip() or len(name) > 100 or not name.isprintable() or '"' in name:
+            raise InvalidName(f"{name!r} cannot name a tag; use 1 to 100 printable characters without quotes")
+    return {name: str(value) for name, value in tags.items()}
+
+
+def _metrics_of_unfinished(folder: Path, header: RunHeader) -> dict[str, float]:
+    """Return the final metrics that a run had logged before its process was killed."""
+    if header.status not in {"running", "crashed"}:
+        return {}
+    try:
+        data = (folder / layout.METRICS).read_bytes()
+        return metrics_from_file(msgspec.json.decode(data, type=dict[str, float | str]))
+    except (OSError, msgspec.DecodeError):
+        return {}

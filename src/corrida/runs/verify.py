@@ -1,0 +1,86 @@
+"""Is a run still what was written when it ended?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from corrida.errors import CorridaError
+from corrida.runs import layout
+from corrida.runs.files import digest_file, safe_join
+from corrida.runs.run_file import SEALED, read_run_file, seal_is_intact
+
+Finding = Literal["altered", "missing", "added", "unreadable", "not ended"]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One file that is not what it was; ``file`` is relative to the run folder."""
+
+    file: str
+    finding: Finding
+    detail: str = ""
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """The result for one run: how many files were looked at, and what is wrong.
+
+    Attributes:
+        run: the id.
+        files: number of files whose digest was computed.
+        problems: empty when the run is intact.
+    """
+
+    run: str
+    files: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def intact(self) -> bool:
+        """Whether every byte is as it was when the run ended."""
+        return not self.problems
+
+
+def verify_run(run_dir: Path) -> Verification:
+    """Recompute every digest of a run and compare it with run.json.
+
+    Args:
+        run_dir: the run folder.
+
+    Raises:
+        RunNotFound: there is no such run.
+    """
+    if not (run_dir / layout.RUN).exists():
+        problem = Problem(layout.RUN, "missing", "the process ended before it had written it")
+        return Verification(run_dir.name, 0, (problem,))
+    try:
+        content = read_run_file(run_dir)
+    except CorridaError as error:
+        return Verification(run_dir.name, 0, (Problem(layout.RUN, "unreadable", str(error)),))
+    if content.status not in SEALED:
+        return Verification(
+            run_dir.name, 0, (Problem(layout.RUN, "not ended", "only an ended run has digests to compare with"),)
+        )
+    problems = []
+    if not seal_is_intact((run_dir / layout.RUN).read_bytes()):
+        problems.append(Problem(layout.RUN, "altered", "its seal does not fit its content"))
+    for name, stored in content.files.items():
+        path = safe_join(run_dir, name)
+        if path.is_symlink() or not path.is_file():
+            problems.append(Problem(name, "missing"))
+            continue
+        try:
+            size, sha256 = digest_file(path)
+        except OSError as error:
+            problems.append(Problem(name, "unreadable", error.strerror or str(error)))
+            continue
+        if (size, sha256) != (stored.size, stored.sha256):
+            detail = "same size" if size == stored.size else f"{stored.size} → {size} bytes"
+            problems.append(Problem(name, "altered", detail))
+    known = set(content.files) | layout.NOT_SEALED
+    for path in sorted(run_dir.rglob("*")):
+        name = path.relative_to(run_dir).as_posix()
+        if (path.is_file() or path.is_symlink()) and name not in known:
+            problems.append(Problem(name, "added", "it was not there when the run ended"))
+    return Verification(run_dir.name, len(content.files), tuple(problems))

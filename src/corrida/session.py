@@ -1,0 +1,251 @@
+"""Runs from Python: start_run, track, current_run, and comparison by reference."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
+
+from corrida.errors import InvalidConfig, InvalidData
+from corrida.project import RUN_VARIABLE, find_project
+from corrida.runs.ids import validate_run_id
+from corrida.runs.record import RunRecord
+from corrida.runs.run_file import PrimaryMetric
+from corrida.runs.snapshot.configs import expand_patterns, read_configs
+from corrida.runs.store import Store, check_tags
+from corrida.runs.writer import RunSpec, RunWriter, current_writer
+
+if TYPE_CHECKING:
+    from corrida.analysis.compare import Comparison
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Paths = Sequence[str | os.PathLike[str]] | str | os.PathLike[str]
+
+
+def start_run(
+    *,
+    run_id: str | None = None,
+    run_tag: str | None = None,
+    pipeline: str | None = None,
+    source: str | None = None,
+    description: str | None = None,
+    notes: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    configs: Paths = (),
+    data: Paths = (),
+    parent: str | None = None,
+    primary_metric: str | None = None,
+    direction: Literal["max", "min"] = "max",
+    store: str | os.PathLike[str] | Store | None = None,
+    save: bool = True,
+    capture: bool = True,
+) -> RunWriter:
+    """Start a run; use it as a context manager, or call ``finish()`` at the end.
+
+    Args:
+        run_id: exactly this id; one that is taken is an error.
+        run_tag: else ``run_<tag>``, with a number when that is taken. Without either the id is made of the date
+            and the seed, or of the time.
+        pipeline: name under which runs are listed and compared; the name of the script when not given.
+        source: what was processed, such as ``gold_set_100``.
+        description: what is different this time.
+        notes: anything else.
+        tags: short texts by name.
+        params: parameters by name; nested mappings are fine.
+        seed: the random seed, recorded (nothing is seeded).
+        configs: configuration files or globs, relative to the project; copied byte for byte.
+        data: data files or globs; recorded by digest, size, rows and columns, not copied.
+        parent: id of the run that this one belongs to; the open run of an enclosing ``corrida exec``, if any,
+            when not given.
+        primary_metric: the metric that decides which of two runs is better.
+        direction: whether more (``max``) or less (``min``) of it is better.
+        store: folder or Store; that of the project when not given.
+        save: False writes to a temporary folder that is gone at the end of the run.
+        capture: copy what is printed to the run's log.txt.
+
+    Returns:
+        The open run, with ``id``, ``dir``, ``log``, ``log_items``, ``log_metrics``, ``log_artifact``.
+
+    Raises:
+        InvalidName, AlreadyExists: the id cannot be used.
+        InvalidConfig, InvalidData: a file is missing or cannot be read.
+        StoreError: the store cannot be written.
+
+    Example:
+        >>> import corrida
+        >>> with corrida.start_run(run_tag="baseline", params={"top_k": 5}) as run:
+        ...     run.log_metrics({"precision": 0.64})
+    """
+    opened = store if isinstance(store, Store) else None
+    project = find_project(store=None if opened else store)  # type: ignore[arg-type]
+    if opened is None:
+        opened = project.store() if save else None
+    if run_id is not None:
+        validate_run_id(run_id)
+    patterns = _listed(configs)
+    spec = RunSpec(
+        pipeline=pipeline or _script_name(),
+        root=project.root,
+        run_id=run_id,
+        run_tag=run_tag,
+        source=source,
+        description=description,
+        notes=notes,
+        tags=check_tags(tags or {}),
+        seed=seed,
+        parent=parent or _enclosing_run(),
+        params=_plain_params(params or {}),
+        configs=read_configs(expand_patterns(patterns, project.root, "configuration"), project.root),
+        config_patterns=[os.fspath(p) for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
+        data=_data_files(data, project.root),
+        primary_metric=PrimaryMetric(primary_metric, direction) if primary_metric else None,
+        argv=sys.argv,
+        capture=capture,
+    )
+    if not save or opened is None:
+        return RunWriter(Path(tempfile.mkdtemp(prefix="corrida-unsaved-")), spec, keep=False)
+    return opened.start(spec)
+
+
+def _listed(paths: Paths) -> list[str | os.PathLike[str]]:
+    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+
+
+def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    from corrida.runs.writer import plain
+
+    return {str(k): plain(v) for k, v in params.items()}
+
+
+def _data_files(data: Paths, root: Path) -> list[Path]:
+    try:
+        return expand_patterns(_listed(data), root, "data file")
+    except InvalidConfig as error:
+        raise InvalidData(str(error)) from None
+
+
+def _script_name() -> str:
+    name = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else ""
+    return name or "default"
+
+
+def _enclosing_run() -> str | None:
+    folder = os.environ.get(RUN_VARIABLE)
+    return Path(folder).name if folder else None
+
+
+def current_run() -> RunWriter | None:
+    """Return the run that is open here, or None outside of any.
+
+    Inside a function that :func:`track` records, inside a ``with start_run(…)`` block and in what those call,
+    this is the run to log to.
+    """
+    return current_writer()
+
+
+@overload
+def track(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def track(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def track(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Record each call of a function as a run.
+
+    The arguments of the call that are numbers, texts or booleans become parameters. A mapping that the function
+    returns gets ``run_id`` added, and the numbers in it become final metrics.
+
+    Args:
+        function: the function, when used without brackets.
+        **options: as of :func:`start_run`; ``pipeline`` is the name of the function when not given. An argument
+            of the call that is named ``source``, ``description``, ``notes`` or ``seed`` fills in that option.
+
+    Returns:
+        The function, recorded.
+
+    Example:
+        >>> import corrida
+        >>> @corrida.track(configs=["config/*.json"])
+        ... def match(offer_ids, description=""):
+        ...     return {"precision": 0.64}
+    """
+    if function is None:
+        return lambda wrapped: _tracked(wrapped, options)
+    return _tracked(function, options)
+
+
+def _tracked(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
+    import inspect
+
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        settings = {"pipeline": function.__name__, **options}
+        for name in ("source", "description", "notes", "seed"):
+            if bound.arguments.get(name) not in {None, ""} and name not in options:
+                settings[name] = bound.arguments[name]
+        given = {
+            name: value
+            for name, value in bound.arguments.items()
+            if isinstance(value, str | int | float | bool) and name not in settings
+        }
+        settings["params"] = {**given, **(options.get("params") or {})}
+        with start_run(**settings) as run:
+            result = function(*args, **kwargs)
+            if isinstance(result, Mapping):
+                run.log_metrics(_numbers(result))
+                result = {**result, "run_id": run.id}
+        return result
+
+    return recorded
+
+
+def _numbers(result: Mapping[Any, Any]) -> dict[str, float]:
+    return {
+        str(name): value
+        for name, value in result.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and name not in {"step", "logged_at"}
+    }
+
+
+def open_store(store: str | os.PathLike[str] | Store | None = None) -> Store:
+    """Return ``store`` opened; that of the project when it is None."""
+    return store if isinstance(store, Store) else find_project(store=store).store()
+
+
+def compare(
+    a: str | RunRecord,
+    b: str | RunRecord,
+    *,
+    store: str | os.PathLike[str] | Store | None = None,
+    metric: str | None = None,
+    list_keys: Iterable[str] = (),
+) -> Comparison:
+    """Compare two runs: configurations by meaning, metrics, items, data and environment.
+
+    Args:
+        a: the run before, as a reference or record.
+        b: the run after.
+        store: where the references are looked up; the store of the project when not given.
+        metric: the metric that decides; that of the runs when not given.
+        list_keys: names of the field that tells entries of a list in a configuration apart.
+
+    Raises:
+        RunNotFound, AmbiguousReference: a reference fits no run, or several.
+        DamagedRun: a run cannot be read.
+    """
+    from corrida.analysis.compare import compare_runs
+
+    if isinstance(a, str) or isinstance(b, str):
+        opened = open_store(store)
+        a = opened.get(a) if isinstance(a, str) else a
+        b = opened.get(b) if isinstance(b, str) else b
+    return compare_runs(a, b, metric=metric, list_keys=tuple(list_keys))
