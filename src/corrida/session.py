@@ -119,7 +119,7 @@ def _listed(paths: Paths) -> list[str | os.PathLike[str]]:
 
 
 def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    from corrida.runs.writer import plain
+    from corrida.runs.run_log import plain
 
     return {str(k): plain(v) for k, v in params.items()}
 

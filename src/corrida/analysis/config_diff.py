@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from corrida.analysis.config_changes import Change, apply_changes, diff_documents
+from corrida.analysis.config_apply import apply_changes
+from corrida.analysis.config_changes import Change, diff_documents
 from corrida.analysis.config_documents import (
-    DATA_SUFFIXES,
     Format,
     Parsed,
-    fingerprint,
     is_data,
     parse_config,
     parse_pair,
     same_meaning,
     text_lines,
 )
+from corrida.analysis.config_renames import find_renames
 from corrida.analysis.config_text import explain, summary_line
-from corrida.analysis.list_alignment import DEFAULT_KEYS, match_unique, similarity
+from corrida.analysis.list_alignment import DEFAULT_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,6 @@ _VERSION_PATHS = (
 _DIFF_LINES = 40
 # difflib compares every line with every other; above this many the lines are only counted.
 _MAX_LINE_PAIRS = 4_000_000
-_ALIKE_FILES = 0.7
 
 
 class TextDiff(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +146,7 @@ def diff_configs(
     Returns:
         One entry a file. Files are paired by path; files that only changed their path are found by content.
     """
-    renames = _find_renames(a, b)
+    renames = find_renames(a, b)
     old_paths = set(renames.values())
     files = [_one_sided(path, a[path], "removed") for path in a.keys() - b.keys() - old_paths]
     for path, data in b.items():
@@ -274,52 +273,3 @@ def _diff_lines(a: list[str], b: list[str]) -> TextDiff:
         unified=tuple(diff[:_DIFF_LINES]),
         lines_left_out=max(0, len(diff) - _DIFF_LINES),
     )
-
-
-def _find_renames(a: Mapping[str, bytes], b: Mapping[str, bytes]) -> dict[str, str]:
-    """Find files that only changed their path: new path to old path.
-
-    The clear cases only: the same content, the same file name in another folder, or data that is mostly the
-    same; and never when two files would do equally well.
-    """
-    gone = {path: parse_config(path, a[path]) for path in a.keys() - b.keys()}
-    come = {path: parse_config(path, b[path]) for path in b.keys() - a.keys()}
-    if not gone or not come:
-        return {}
-    found: dict[str, str] = {}
-
-    def accept(pairs: list[tuple[str, str]]) -> None:
-        for old, new in pairs:
-            found[new] = old
-            del gone[old], come[new]
-
-    accept(match_unique(_prints(gone), _prints(come)))
-    accept(match_unique({path: _name_of(path) for path in gone}, {path: _name_of(path) for path in come}))
-    scores = sorted(
-        (
-            (similarity(left.document, right.document), old, new)
-            for old, left in gone.items()
-            for new, right in come.items()
-            if isinstance(left.document, dict)
-            and left.document.keys() == getattr(right.document, "keys", set)()
-        ),
-        reverse=True,
-    )
-    for score, old, new in scores:
-        rivals = [
-            other for other in scores if other[0] >= _ALIKE_FILES and (other[1] == old) != (other[2] == new)
-        ]
-        if score >= _ALIKE_FILES and not rivals:
-            accept([(old, new)])
-    return found
-
-
-def _prints(files: dict[str, Parsed]) -> dict[str, Any]:
-    """Return the fingerprints of files; None for those too empty to be recognised."""
-    return {path: fingerprint(parsed.document) if parsed.document else None for path, parsed in files.items()}
-
-
-def _name_of(path: str) -> str:
-    """Return the file name, without a suffix that only says how the data is written."""
-    name = PurePosixPath(path)
-    return name.stem if name.suffix.lower() in DATA_SUFFIXES else name.name

@@ -250,7 +250,7 @@ def _read_delimited(path: Path, delimiter: str) -> pl.DataFrame:
             pass
         if len(blank) == frame.height and any(blank):
             frame = frame.filter(~pl.Series(blank))
-    return frame.with_columns(pl.when(pl.all() != "").then(pl.all()))
+    return frame.with_columns(pl.all().replace("", None))
 
 
 def _header(path: Path, delimiter: str) -> list[str]:
@@ -300,7 +300,7 @@ def _complete_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
     for line, fields in records:
         if fields and len(fields) != len(header):
             raise InvalidData(
-                f"{shown(path)}: line {line} has {len(fields)} fields, but there are {len(header)} columns. "
+                f"{shown(path)}: line {line} has {len(fields)} field{'' if len(fields) == 1 else 's'}, but there are {len(header)} columns. "
                 f"Put quotes around a field that contains a {'tab' if delimiter != ',' else 'comma'}."
             )
         if fields:

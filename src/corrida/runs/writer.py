@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import sys
-import threading
 import time
 import traceback
 import weakref
@@ -15,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import msgspec
 
-from corrida.errors import AlreadyExists, ArtifactNotFound, InvalidName, RunSealed, StoreError
+from corrida.errors import StoreError
 from corrida.runs import layout
 from corrida.runs.annotations import timestamp
 from corrida.runs.capture import Capture, LogFile
@@ -29,20 +28,24 @@ from corrida.runs.claim import Claim, claim, ensure_store
 from corrida.runs.documents import dump_yaml
 from corrida.runs.files import (
     atomic_write,
-    copy_new,
     digest_file,
     explained,
     fsync_dir,
     fsync_file,
-    safe_join,
     write_new,
 )
-from corrida.runs.history import HistoryWriter, as_number, check_metric_name
 from corrida.runs.index_file import append_to_index
-from corrida.runs.items import ItemsWriter
 from corrida.runs.liveness import start_heartbeat, stop_heartbeat, this_process
-from corrida.runs.numbers import json_number, metrics_from_file
-from corrida.runs.run_file import ConfigCopy, Direction, Failure, PrimaryMetric, RunFile, StoredFile, encode_run_file
+from corrida.runs.run_file import (
+    ConfigCopy,
+    Direction,
+    Failure,
+    PrimaryMetric,
+    RunFile,
+    StoredFile,
+    encode_run_file,
+)
+from corrida.runs.run_log import RunLog, plain, pretty
 from corrida.runs.snapshot.configs import copy_configs, looks_secret
 from corrida.runs.snapshot.data import describe_data, manifest
 from corrida.runs.snapshot.environment import describe_environment, relative_argv
@@ -93,7 +96,7 @@ class RunSpec:
     capture: bool = True
 
 
-class RunWriter:
+class RunWriter(RunLog):
     """A run that is being written; may be used from several threads.
 
     Use it as a context manager: leaving the block finishes the run, an exception marks it as failed. What a
@@ -118,17 +121,13 @@ class RunWriter:
         self._data = data
         self._data_stat = {path: _stat(path) for path in spec.data}
         self._claim: Claim = claim(root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed)
-        self.id: str = self._claim.id
-        self.dir: Path = self._claim.dir
+        super().__init__(self._claim.dir)
         self._pid = os.getpid()
-        self._lock = threading.RLock()
         self._started = time.monotonic()
         self._params: dict[str, Any] = dict(spec.params)
-        self._metrics: dict[str, float | str] = {}
         self._warnings: list[str] = []
         self._dataset: dict[str, Any] = {}
         self._summary = ""
-        self._status: Literal["running", "finished", "failed"] = "running"
         self._token: Token[RunWriter | None] | None = None
         self._git = GitCapture(spec.root, [root, *(spec.root / origin for origin, _ in spec.configs)])
         try:
@@ -140,8 +139,6 @@ class RunWriter:
             shutil.rmtree(self.dir, ignore_errors=True)
             self._git.result()
             raise
-        self._history = HistoryWriter(self.dir / layout.HISTORY)
-        self._items = ItemsWriter(self.dir)
         self._log_file = LogFile(self.dir / layout.LOG)
         self._open()
 
@@ -157,41 +154,6 @@ class RunWriter:
             if secret := looks_secret(content):
                 self.warn(f"{origin} seems to hold a secret ({secret}); it was copied into the run as it is")
 
-    # -- what a caller logs ---------------------------------------------------------------------------------
-
-    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Log step metrics.
-
-        Args:
-            metrics: names to numbers (Python, numpy or torch scalars); NaN and infinities are kept as such.
-            step: a whole number; one more than the last when not given.
-
-        Raises:
-            InvalidMetric: a name or value cannot be used; nothing of the call is kept.
-            RunSealed: the run has ended.
-            StoreError: the disk is full or refuses.
-        """
-        if self._status != "running":
-            self._refuse_sealed()
-        with self._lock:
-            self._history.log(metrics, step)
-
-    def log_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Log final metrics; one that was logged before is replaced.
-
-        Args:
-            metrics: names to numbers. Leave out what has no value: a missing metric is shown as missing.
-
-        Raises:
-            InvalidMetric, RunSealed, StoreError: as for :meth:`log`.
-        """
-        self._refuse_sealed()
-        checked = {check_metric_name(n): json_number(as_number(n, v)) for n, v in metrics.items()}
-        with self._lock, explained(f"writing metrics of the run {self.id}"):
-            merged = self._metrics | checked
-            atomic_write(self.dir / layout.METRICS, _pretty(merged), durable=False)
-            self._metrics = merged
-
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Add parameters to those that the run was started with.
 
@@ -203,62 +165,6 @@ class RunWriter:
             self._params |= plain(dict(params))
             self._write_resolved()
             self._write_run_file(seal=False)
-
-    def log_items(self, rows: Any) -> None:
-        """Log what the run gave for each item; may be called many times.
-
-        Args:
-            rows: a polars or pandas frame, or mappings, with ``item_id`` (unique in the run) and, where they
-                make sense, ``output``, ``expected``, ``correct`` (boolean), ``score``, ``loss``, and any others.
-
-        Raises:
-            InvalidData: no ``item_id``, an empty or a repeated one.
-            RunSealed, StoreError: as for :meth:`log`.
-        """
-        self._refuse_sealed()
-        with self._lock:
-            self._items.log(rows)
-
-    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> Path:
-        """Copy a file or a folder into the run.
-
-        Args:
-            path: what to copy.
-            name: its place in the run folder, with forward slashes; the name of the file when not given.
-
-        Returns:
-            The path of the copy.
-
-        Raises:
-            ArtifactNotFound: there is no such file.
-            InvalidName: the name leaves the run folder or belongs to corrida.
-            AlreadyExists: the name is taken; nothing is overwritten.
-        """
-        self._refuse_sealed()
-        source = Path(path)
-        if not source.exists():
-            raise ArtifactNotFound(f"there is no file {os.fspath(path)!r} to keep with the run; check the path")
-        target = self._new_path(name or source.resolve().name)
-        with explained(f"copying {source.name} into the run {self.id}"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                try:
-                    shutil.copytree(source, target)
-                except BaseException:
-                    shutil.rmtree(target, ignore_errors=True)
-                    raise
-            else:
-                copy_new(source, target)
-        return target
-
-    def save_bytes(self, name: str, data: bytes) -> Path:
-        """Write ``data`` as a file of the run; see :meth:`log_artifact` for the name and the errors."""
-        self._refuse_sealed()
-        target = self._new_path(name)
-        with explained(f"writing {name} of the run {self.id}"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_new(target, data)
-        return target
 
     def warn(self, message: str) -> None:
         """Record a warning with the run; it is shown when the run ends and by ``corrida show``."""
@@ -335,7 +241,7 @@ class RunWriter:
             self._note_changed_data()
             if self._data or self._dataset or counts:
                 content = manifest(self._data, counts["count"] if counts else None, self._dataset)
-                atomic_write(self.dir / layout.MANIFEST, _pretty(content), durable=False)
+                atomic_write(self.dir / layout.MANIFEST, pretty(content), durable=False)
             git, diff = self._git.result()
             if git and diff:
                 write_new(self.dir / layout.DIFF, diff)
@@ -398,24 +304,6 @@ class RunWriter:
             if _stat(path) != before:
                 self.warn(f"the data file {path.name} changed while the run was going on; its digest is from the start")
 
-    def _new_path(self, name: str) -> Path:
-        target = safe_join(self.dir, name)
-        first = PurePosixPath(name).parts[0]
-        if PurePosixPath(name).as_posix() in layout.OWN_FILES or first in layout.OWN_FOLDERS or first[0] == ".":
-            raise InvalidName(f"{name!r} is a name that corrida uses in a run folder; give another with name=…")
-        if target.exists():
-            raise AlreadyExists(f"the run {self.id} has a file {name!r} already; give another name with name=…")
-        return target
-
-    def _refuse_sealed(self) -> None:
-        if self._status != "running":
-            raise RunSealed(f"the run {self.id} is {self._status} and cannot change; start a new one, or add a note")
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The final metrics so far."""
-        return metrics_from_file(self._metrics)
-
     @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings so far."""
@@ -425,11 +313,6 @@ class RunWriter:
     def configs(self) -> tuple[ConfigCopy, ...]:
         """The configuration files that were copied."""
         return tuple(self._configs)
-
-    @property
-    def status(self) -> str:
-        """``running``, ``finished`` or ``failed``."""
-        return self._status
 
     def __enter__(self) -> Self:
         return self
@@ -470,25 +353,6 @@ def _seal_files(run_dir: Path) -> dict[str, StoredFile]:
         if folder != str(run_dir):
             fsync_dir(Path(folder))
     return dict(sorted(found.items()))
-
-
-def _pretty(content: Mapping[str, Any]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as dicts, lists and scalars that JSON and YAML hold; what is neither becomes its text."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return json_number(float(value))
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(v) for v in value]
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        return plain(value.item())
-    return str(value)
 
 
 def _stat(path: Path) -> tuple[int, int] | None:

@@ -107,12 +107,11 @@ def _decide(
     from corrida.pipelines.matching.items import Decision
     from corrida.pipelines.matching.retrieval import describe
 
-    fired = rules.matching(item.record)
+    fired = rules.holding(item.record)
     if fired:
-        first = fired[0]
-        positions = tuple(rules.active.index(compiled) for compiled in fired)
+        first = rules.active[fired[0]]
         return Decision(
-            item, first.code, "rule", score=1.0, rule=first.rule.id, evidence=first.rule.name, fired=positions
+            item, first.code, "rule", score=1.0, rule=first.rule.id, evidence=first.rule.name, fired=fired
         )
     if index is None:
         return Decision(item, None, "abstained")

@@ -16,7 +16,6 @@ A title with exactly the words of the text settles its codes: then only such tit
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corrida.errors import InvalidData
@@ -246,8 +245,3 @@ def _sector_likeness(sector: str, other: str) -> float:
 def describe(ranked: list[Ranked], most: int) -> str | None:
     """Write codes and confidences in short: "2136 0.71 · 2135 0.65"; None when there is none."""
     return " · ".join(f"{item.code} {item.confidence:.2f}" for item in ranked[:most]) or None
-
-
-def count_codes(entries: list[Entry]) -> int:
-    """Return how many codes the index knows titles of."""
-    return len(Counter(entry.code for entry in entries))

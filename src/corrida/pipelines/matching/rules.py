@@ -66,9 +66,9 @@ class RuleSet:
         }
         self._path = config.files.get("rules", "")
 
-    def matching(self, record: Mapping[str, str]) -> list[CompiledRule]:
-        """Return the rules that hold, the one that decides first."""
-        return [compiled for compiled in self.active if compiled.holds(record)]
+    def holding(self, record: Mapping[str, str]) -> tuple[int, ...]:
+        """Return the positions in :attr:`active` of the rules that hold, the one that decides first."""
+        return tuple(position for position, compiled in enumerate(self.active) if compiled.holds(record))
 
     def check_columns(self, columns: Sequence[str], data_file: str) -> None:
         """Refuse a rule that asks for a column which the data lack.

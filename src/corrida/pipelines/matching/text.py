@@ -35,12 +35,14 @@ _TRAILING_SYMBOLS = "+#"
 
 
 def fold(text: str) -> str:
-    """Return the text without differences of case, width, ligature and accent; folding twice changes nothing.
+    """Return the text without differences of case, width, ligature and accent, and without invisible characters.
+
+    Folding twice changes nothing.
 
     Source: Unicode Standard Annex 15 (NFKD, NFC) and chapter 3.13 (default case folding).
     """
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    bare = "".join(char for char in decomposed if not _FIRST_ACCENT <= char <= _LAST_ACCENT)
+    bare = "".join(char for char in decomposed if not _is_dropped(char))
     return unicodedata.normalize("NFC", bare.translate(_STROKES))
 
 
@@ -48,23 +50,22 @@ def fold(text: str) -> str:
 def tokens(text: str) -> tuple[str, ...]:
     """Split a text into folded tokens: words, or single characters where a script has no spaces."""
     found: list[str] = []
-    joined = False  # whether the next character of a word continues the last token
+    inside = False  # whether the character before belongs to the last token
     for char in fold(text):
         kind = unicodedata.category(char)[0]
-        if kind == "M" and found:
-            found[-1] += char  # a mark belongs to the character before it
-        elif kind in "LN" and _is_unspaced(char):
-            found.append(char)
-            joined = False
-        elif kind in "LN" and joined and found[-1][-1] not in _TRAILING_SYMBOLS:
+        continues = inside and not _is_unspaced(found[-1][0])
+        if kind == "M" and inside:
             found[-1] += char
         elif kind in "LN":
-            found.append(char)
-            joined = True
-        elif joined and char in _TRAILING_SYMBOLS:
+            if continues and not _is_unspaced(char) and found[-1][-1] not in _TRAILING_SYMBOLS:
+                found[-1] += char
+            else:
+                found.append(char)
+            inside = True
+        elif char in _TRAILING_SYMBOLS and continues:
             found[-1] += char
         else:
-            joined = False
+            inside = False
     return tuple(found)
 
 
@@ -105,6 +106,17 @@ def singular(token: str, plural_suffixes: tuple[str, ...]) -> str:
         if suffix and stem != token and len(stem) >= 3 and not stem.endswith(suffix):
             return stem
     return token
+
+
+def _is_dropped(char: str) -> bool:
+    """Say whether a character makes no word: accents, and invisible ones such as soft hyphens."""
+    if char < "\u00ad":
+        return False
+    return (
+        _FIRST_ACCENT <= char <= _LAST_ACCENT
+        or "\ufe00" <= char <= "\ufe0f"
+        or unicodedata.category(char) == "Cf"
+    )
 
 
 def _is_unspaced(char: str) -> bool:

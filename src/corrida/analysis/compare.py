@@ -1,0 +1,327 @@
+"""Two runs side by side: the verdict's place, configurations, metrics, items, and what else differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from corrida.analysis.config_diff import DEFAULT_KEYS, ConfigsDiff, diff_configs, summary_line
+from corrida.analysis.directions import direction_of
+from corrida.analysis.items_diff import ItemsDiff, diff_items
+from corrida.errors import DamagedRun, InvalidMetric
+from corrida.runs.numbers import format_number, json_number
+from corrida.runs.record import RunRecord, flatten
+from corrida.runs.run_file import Direction
+
+
+class MetricChange(msgspec.Struct, frozen=True):
+    """One metric in both runs.
+
+    Attributes:
+        name: the metric.
+        a: its value before; None when that run does not have it.
+        b: its value after, likewise.
+        difference: ``b - a``; None when either is missing.
+        direction: whether more or less is better; None when neither.
+        better: whether the difference goes the better way; None when it does not move or has no direction.
+            Not whether it is more than chance: that is the verdict.
+    """
+
+    name: str
+    a: float | None
+    b: float | None
+    difference: float | None
+    direction: Direction | None
+    better: bool | None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What can be said of the metric that decides.
+
+    Attributes:
+        outcome: ``untested``: the difference is shown, and whether it is more than chance was not tested;
+            ``equal``: the values are the same; ``unknown``: there is nothing to compare.
+        metric: the metric that decides, or None.
+        a, b, difference, direction: as of :class:`MetricChange`.
+        sentence: the verdict in words.
+    """
+
+    outcome: Literal["untested", "equal", "unknown"]
+    metric: str | None
+    a: float | None
+    b: float | None
+    difference: float | None
+    direction: Direction | None
+    sentence: str
+
+
+class ParamChange(msgspec.Struct, frozen=True):
+    """A parameter that differs; None where a run lacks it."""
+
+    name: str
+    a: Any
+    b: Any
+
+
+class Circumstance(msgspec.Struct, frozen=True):
+    """Something besides the configuration that differs.
+
+    Attributes:
+        kind: ``data``, ``environment``, ``code``, ``seed``, ``pipeline``, ``source`` or ``status``.
+        text: what, in words.
+    """
+
+    kind: Literal["data", "environment", "code", "seed", "pipeline", "source", "status"]
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two runs compared; prints as text, and turns into JSON and Markdown.
+
+    Attributes:
+        a: the run before.
+        b: the run after.
+        verdict: what can be said of the metric that decides.
+        configs: what changed in the configuration files, by meaning.
+        params: parameters that differ.
+        metrics: every metric of either run.
+        items: which items flipped; None when a run has no items.
+        circumstances: what else differs, since then the comparison is not of configurations alone.
+    """
+
+    a: RunRecord
+    b: RunRecord
+    verdict: Verdict
+    configs: ConfigsDiff
+    params: tuple[ParamChange, ...]
+    metrics: tuple[MetricChange, ...]
+    items: ItemsDiff | None
+    circumstances: tuple[Circumstance, ...]
+
+    def to_json(self, *, items: int | None = None) -> dict[str, Any]:
+        """Return the comparison as plain values.
+
+        Args:
+            items: list at most so many differing items; all when None.
+        """
+        files = [
+            {**msgspec.to_builtins(file), "summary": summary_line(file)} for file in self.configs.files
+        ]
+        return {
+            "a": self.a.id,
+            "b": self.b.id,
+            "verdict": _numbers(msgspec.to_builtins(self.verdict)),
+            "configs": {"files": files, "params": [msgspec.to_builtins(p) for p in self.params]},
+            "metrics": [_numbers(msgspec.to_builtins(m)) for m in self.metrics],
+            "items": _items_json(self.items, items),
+            "circumstances": [msgspec.to_builtins(c) for c in self.circumstances],
+        }
+
+    def to_markdown(self, *, only_changed: bool = False, items: int = 20) -> str:
+        """Return the comparison as Markdown, as for the comment on a pull request."""
+        from corrida.analysis.blocks import to_markdown
+        from corrida.analysis.compare_report import comparison_blocks
+
+        return to_markdown(comparison_blocks(self, only_changed=only_changed, items=items))
+
+    def __str__(self) -> str:
+        """Return the comparison as text."""
+        from corrida.analysis.blocks import to_text
+        from corrida.analysis.compare_report import comparison_blocks
+
+        return to_text(comparison_blocks(self))
+
+    def __repr__(self) -> str:
+        return f"<comparison of {self.a.id} and {self.b.id}: {self.verdict.sentence}>"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def compare_runs(
+    a: RunRecord, b: RunRecord, *, metric: str | None = None, list_keys: Sequence[str] = ()
+) -> Comparison:
+    """Compare two runs.
+
+    Args:
+        a: the run before.
+        b: the run after.
+        metric: the metric that decides; that of the runs when not given.
+        list_keys: names of the field that tells entries of a list in a configuration apart, tried first.
+
+    Raises:
+        DamagedRun: a configuration or the items of a run cannot be read.
+        InvalidMetric: ``metric`` is in neither run.
+    """
+    for run in (a, b):
+        if run.status == "unreadable":
+            raise DamagedRun(run.error.message if run.error else f"run {run.id} cannot be read")
+    metrics = compare_metrics(a, b)
+    if metric is not None and metric not in {m.name for m in metrics}:
+        known = ", ".join(m.name for m in metrics[:12]) or "none"
+        raise InvalidMetric(f"neither run has the metric {metric!r}; there are {known}")
+    items = diff_items(a.items(), b.items()) if a.has_items() and b.has_items() else None
+    configs = diff_configs(a.config_files(), b.config_files(), keys=(*list_keys, *DEFAULT_KEYS))
+    return Comparison(
+        a=a,
+        b=b,
+        verdict=_verdict(a, b, metrics, metric),
+        configs=configs,
+        params=_param_changes(a, b),
+        metrics=metrics,
+        items=items,
+        circumstances=tuple(_circumstances(a, b)),
+    )
+
+
+def compare_metrics(a: RunRecord, b: RunRecord) -> tuple[MetricChange, ...]:
+    """Return every metric of either run, in the order of B and then of A; what is missing stays missing."""
+    found = []
+    directions = {**a.directions, **b.directions}
+    for primary in (a.primary_metric, b.primary_metric):
+        if primary:
+            directions[primary.name] = primary.direction
+    for name in dict.fromkeys([*b.metrics, *a.metrics]):
+        before, after = a.metrics.get(name), b.metrics.get(name)
+        difference = None if before is None or after is None else after - before
+        direction = direction_of(name, directions)
+        better = None
+        if difference and direction:
+            better = (difference > 0) == (direction == "max") if difference == difference else None  # noqa: PLR0124
+        found.append(MetricChange(name, before, after, difference, direction, better))
+    return tuple(found)
+
+
+def _verdict(
+    a: RunRecord, b: RunRecord, metrics: Sequence[MetricChange], metric: str | None
+) -> Verdict:
+    primary = b.primary_metric or a.primary_metric
+    name = metric or (primary.name if primary else None)
+    if name is None and len(metrics) == 1:
+        name = metrics[0].name
+    if name is None:
+        return Verdict(
+            "unknown", None, None, None, None, None, "no metric decides; name one with --metric"
+        )
+    row = next((m for m in metrics if m.name == name), MetricChange(name, None, None, None, None, None))
+    if row.a is None or row.b is None or row.difference is None:
+        lacking = " and ".join(r.id for r, v in ((a, row.a), (b, row.b)) if v is None)
+        sentence = f"{name} is missing in {lacking}, so the runs cannot be compared by it"
+        return Verdict("unknown", name, row.a, row.b, None, row.direction, sentence)
+    if row.difference == 0:
+        sentence = f"{name} is {format_number(row.a)} in both"
+        return Verdict("equal", name, row.a, row.b, 0.0, row.direction, sentence)
+    side = {True: "the better way", False: "the worse way", None: "no better side is known"}[row.better]
+    sentence = (
+        f"{name} {format_number(row.a)} → {format_number(row.b)} ({format_difference(row.difference)}, {side}); "
+        "whether that is more than chance is not tested"
+    )
+    return Verdict("untested", name, row.a, row.b, row.difference, row.direction, sentence)
+
+
+def format_difference(difference: float) -> str:
+    """Return a difference with its sign, ``+0.41`` or ``−0.41``."""
+    text = format_number(float(abs(difference)))
+    return f"{'−' if difference < 0 else '+'}{text}"
+
+
+def _param_changes(a: RunRecord, b: RunRecord) -> tuple[ParamChange, ...]:
+    before, after = flatten(a.params), flatten(b.params)
+    return tuple(
+        ParamChange(name, before.get(name), after.get(name))
+        for name in dict.fromkeys([*before, *after])
+        if (name in before) != (name in after) or before[name] != after[name]
+    )
+
+
+def _circumstances(a: RunRecord, b: RunRecord) -> list[Circumstance]:
+    found: list[Circumstance] = []
+    if a.pipeline != b.pipeline:
+        found.append(Circumstance("pipeline", f"pipeline {a.pipeline} → {b.pipeline}: not the same work"))
+    for run in (a, b):
+        if run.status != "finished":
+            found.append(Circumstance("status", f"{run.id} is {run.status}: its metrics may be incomplete"))
+    if a.source != b.source:
+        found.append(Circumstance("source", f"source {a.source or '–'} → {b.source or '–'}"))
+    if a.seed != b.seed:
+        shown = ["–" if s is None else str(s) for s in (a.seed, b.seed)]
+        found.append(Circumstance("seed", f"seed {shown[0]} → {shown[1]}"))
+    found += [Circumstance("data", text) for text in _data_changes(a.manifest(), b.manifest())]
+    found += [Circumstance("code", text) for text in _code_changes(a, b)]
+    found += [Circumstance("environment", text) for text in _environment_changes(a.environment(), b.environment())]
+    return found
+
+
+def _data_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    before = {str(d.get("path")): d for d in a.get("data", ())}
+    after = {str(d.get("path")): d for d in b.get("data", ())}
+    found = []
+    for path in dict.fromkeys([*before, *after]):
+        one, two = before.get(path), after.get(path)
+        if one is None or two is None:
+            found.append(f"{path} is {'new' if one is None else 'gone'}")
+        elif one.get("sha256") != two.get("sha256"):
+            rows = [d.get("rows") for d in (one, two)]
+            size = f": {rows[0]} → {rows[1]} rows" if None not in rows and rows[0] != rows[1] else ""
+            found.append(f"{path} has other content{size}")
+    moved = [p for p in found if p.endswith(" is new")]
+    same = {d.get("sha256") for d in before.values()}
+    for text in moved:
+        path = text.removesuffix(" is new")
+        if after[path].get("sha256") in same:
+            old = next(p for p, d in before.items() if d.get("sha256") == after[path].get("sha256"))
+            found = [f for f in found if f not in {text, f"{old} is gone"}]
+    return found
+
+
+def _code_changes(a: RunRecord, b: RunRecord) -> list[str]:
+    one, two = a.git, b.git
+    if one is None and two is None:
+        return []
+    found = []
+    commits = [g.commit[:10] if g and g.commit else "none" for g in (one, two)]
+    if commits[0] != commits[1]:
+        found.append(f"commit {commits[0]} → {commits[1]}")
+    digests = [run.run_file().files.get("code.diff") for run in (a, b)]
+    if digests[0] != digests[1]:
+        dirty = [run.id for run, g in ((a, one), (b, two)) if g and g.dirty and g.diff]
+        found.append(f"uncommitted changes differ (in {' and '.join(dirty)}: see code.diff)")
+    return found
+
+
+def _environment_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    found = [
+        f"{name} {a.get(name, '–')} → {b.get(name, '–')}"
+        for name in ("python", "implementation", "platform", "machine", "processors")
+        if a.get(name) != b.get(name)
+    ]
+    for group in ("variables", "packages"):
+        before, after = a.get(group) or {}, b.get(group) or {}
+        found += [
+            f"{name} {before.get(name, '–')} → {after.get(name, '–')}"
+            for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)
+        ]
+    return found
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: json_number(v) if isinstance(v, float) else v for k, v in values.items()}
+
+
+def _items_json(items: ItemsDiff | None, limit: int | None) -> dict[str, Any] | None:
+    if items is None:
+        return None
+    rows = items.differing if limit is None else items.differing.head(limit)
+    return {
+        **msgspec.to_builtins(items.counts),
+        "differing": [_numbers(row) for row in rows.to_dicts()],
+        "ids_only_a": items.only_a.to_list()[:limit],
+        "ids_only_b": items.only_b.to_list()[:limit],
+    }
