@@ -60,7 +60,7 @@ class ItemsWriter:
         self._close_rows()
         with explained("writing items"):
             self._parts.mkdir(exist_ok=True)
-            write_parquet(self._parts / f"{self._next():06d}.parquet", frame)
+            write_parquet(self._parts / f"{self._next()}.parquet", frame)
 
     def _log_rows(self, rows: Iterable[Any]) -> None:
         listed: list[dict[str, Any]] = []
@@ -81,7 +81,7 @@ class ItemsWriter:
         with explained("writing items"):
             if self._rows_fd is None:
                 self._parts.mkdir(exist_ok=True)
-                path = self._parts / f"{self._next():06d}.jsonl"
+                path = self._parts / f"{self._next()}.jsonl"
                 self._rows_fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             size = os.fstat(self._rows_fd).st_size
             try:
@@ -102,9 +102,10 @@ class ItemsWriter:
             raise InvalidData(f"item_id must be unique in a run; logged before: {_some(sorted(again))}")  # type: ignore[type-var]
         self._seen |= fresh  # type: ignore[arg-type]
 
-    def _next(self) -> int:
+    def _next(self) -> str:
         self._number += 1
-        return self._number
+        # Under `corrida exec` several processes may log to one run.
+        return f"{self._number:06d}-{os.getpid()}"
 
     def _close_rows(self) -> None:
         if self._rows_fd is not None:
