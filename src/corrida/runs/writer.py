@@ -116,6 +116,7 @@ class RunWriter(RunLog):
             StoreError: the store cannot be written; nothing is left behind.
         """
         self._root, self._spec, self._keep = root, spec, keep
+        self._temporary = None if keep else root  # a store that goes with the run
         ensure_store(root)
         data = describe_data(spec.data, spec.root, spec.roles)  # before the claim: bad data leaves no run
         self._data = data
@@ -128,6 +129,7 @@ class RunWriter(RunLog):
         self._warnings: list[str] = []
         self._dataset: dict[str, Any] = {}
         self._summary = ""
+        self._failure: Failure | None = None
         self._token: Token[RunWriter | None] | None = None
         self._git = GitCapture(spec.root, [root, *(spec.root / origin for origin, _ in spec.configs)])
         try:
@@ -204,10 +206,19 @@ class RunWriter(RunLog):
         failure = Failure(type=type(error).__name__, message=message, where=_where(error, self._spec.root))
         self._end("failed", failure)
 
+    def discard(self) -> None:
+        """End the run and leave nothing of it, as when it turns out before any work that it cannot be done."""
+        with self._lock:
+            if self._status != "running":
+                return
+            self._keep = False
+            self._end("failed", None)
+
     def _end(self, status: Literal["finished", "failed"], failure: Failure | None) -> None:
         with self._lock:
             if self._status != "running":
                 return
+            self._failure = failure
             self._close_capture()
             try:
                 if self._keep:
@@ -219,7 +230,7 @@ class RunWriter(RunLog):
                 self._log_file.close()
                 if not self._keep:
                     self._git.result()
-                    shutil.rmtree(self._root, ignore_errors=True)
+                    shutil.rmtree(self._temporary or self.dir, ignore_errors=True)
 
     def _close_capture(self) -> None:
         _open_runs[:] = [r for r in _open_runs if r() is not self and r() is not None]
@@ -308,6 +319,16 @@ class RunWriter(RunLog):
     def warnings(self) -> tuple[str, ...]:
         """The warnings so far."""
         return tuple(self._warnings)
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the run failed; None unless it did."""
+        return self._failure
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the run stays after its end."""
+        return self._keep
 
     @property
     def configs(self) -> tuple[ConfigCopy, ...]:

@@ -1,0 +1,160 @@
+"""``corrida restore``, ``undo``, ``rm`` and ``trash``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corrida.cli.common import json_option, open_project, open_store, print_json, show_blocks, store_option
+
+if TYPE_CHECKING:
+    from corrida.analysis.blocks import Block
+    from corrida.runs.restore import RestorePlan
+
+
+@click.command()
+@click.argument("reference")
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--to", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write into DIR instead.")
+@click.option("--exact", is_flag=True, help="Also remove configuration files that the run did not have.")
+@click.option("--force", is_flag=True, help="Also overwrite files that are saved nowhere; undo brings them back.")
+@json_option
+@store_option
+def restore(
+    reference: str, *, dry_run: bool, yes: bool, to: Path | None, exact: bool, force: bool, as_json: bool, store: str | None
+) -> int:  # fmt: skip
+    """Put the configurations of a run back into the project, byte for byte.
+
+    What would change is shown first. Files that are saved nowhere (in no run, not committed) are not overwritten.
+    """
+    from corrida.runs.restore import unsaved_sentence
+
+    project = open_project(store)
+    opened = project.store()
+    plan = opened.plan_restore(reference, project.root, to=to.absolute() if to else None, exact=exact)
+    blocked = bool(plan.unsaved) and not force
+    if as_json and dry_run:
+        print_json(_plan_json(plan))
+        return 1 if blocked else 0
+    if not as_json:
+        show_blocks(_plan_blocks(plan))
+    if blocked:
+        click.echo(f"corrida: {unsaved_sentence(plan.unsaved)}", err=True)
+        return 1
+    if dry_run or not plan.changes:
+        return 0
+    if not yes and not _confirmed(len(plan.changes)):
+        return 1
+    opened.restore(plan, force=force)
+    if as_json:
+        print_json(_plan_json(plan))
+    else:
+        count = len(plan.changes)
+        click.echo(f"restored {count} file{'s' if count > 1 else ''} from {plan.run}; `corrida undo` takes it back")
+    return 0
+
+
+def _confirmed(count: int) -> bool:
+    if not sys.stdin.isatty():
+        click.echo("corrida: nothing was changed; add --yes to restore without being asked", err=True)
+        return False
+    return click.confirm(f"Write {count} file{'s' if count > 1 else ''}?")
+
+
+def _plan_json(plan: RestorePlan) -> dict[str, Any]:
+    files = [{"path": f.path, "state": f.state, "saved_in": f.saved_in} for f in plan.files]
+    return {"run": plan.run, "files": files, "changes": len(plan.changes), "unsaved": plan.unsaved}
+
+
+def _plan_blocks(plan: RestorePlan) -> list[Block]:
+    from corrida.analysis.blocks import Line
+    from corrida.analysis.config_diff import diff_configs, explain
+
+    changed = [f for f in plan.files if f.state in {"changed", "missing"} or (f.state == "extra" and plan.exact)]
+    same = sum(f.state == "same" for f in plan.files)
+    blocks: list[Block] = [Line(f"restore {plan.run}", "strong")]
+    before = {f.path: f.old for f in changed if f.old is not None}
+    after = {f.path: f.new for f in changed if f.new is not None}
+    for file in diff_configs(before, after).files:
+        for number, line in enumerate(explain(file)):
+            blocks.append(Line(line, "plain", 1 if number == 0 else 2))
+        if file.status == "reformatted":
+            blocks.append(Line("the same meaning, other bytes", "quiet", 2))
+    for extra in (f for f in plan.files if f.state == "extra" and not plan.exact):
+        blocks.append(Line(f"{extra.path} was not there then; it stays (--exact removes it)", "warning", 1))
+    if same:
+        blocks.append(Line(f"{same} file{'s' if same > 1 else ''} already as in the run", "quiet", 1))
+    if not plan.files:
+        blocks.append(Line("the run has no configuration files", "quiet", 1))
+    return blocks
+
+
+@click.command()
+@json_option
+@store_option
+def undo(*, as_json: bool, store: str | None) -> int:
+    """Take back the last restore or removal that was not taken back yet."""
+    operation, things = open_store(store).undo()
+    if as_json:
+        print_json({"kind": operation.kind, "runs": list(operation.runs), "changed": things})
+        return 0
+    if operation.kind == "restore":
+        click.echo(f"took back the restore of {operation.runs[0]}: {', '.join(things)}")
+    else:
+        click.echo(f"brought back {', '.join(things)}")
+    return 0
+
+
+@click.command()
+@click.argument("references", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Also runs that an alias points to, or that still run.")
+@json_option
+@store_option
+def rm(references: tuple[str, ...], *, force: bool, as_json: bool, store: str | None) -> int:
+    """Move runs, each with its children, to the trash; undo brings them back."""
+    removed = open_store(store).remove(references, force=force)
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        click.echo(f"moved to the trash: {', '.join(removed)}; `corrida undo` brings back")
+    return 0
+
+
+@click.command()
+@click.option("--restore", "back", multiple=True, metavar="ID", help="Bring this run back; repeatable.")
+@click.option("--empty", is_flag=True, help="Delete everything in the trash for good.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option
+@store_option
+def trash(back: tuple[str, ...], *, empty: bool, yes: bool, as_json: bool, store: str | None) -> int:
+    """List the runs in the trash, bring some back, or delete all of them for good."""
+    opened = open_store(store)
+    if back and empty:
+        raise click.UsageError("use either --restore or --empty")
+    if back:
+        done = opened.bring_back(back)
+        if as_json:
+            print_json({"brought_back": done})
+        else:
+            click.echo(f"brought back {', '.join(done)}")
+        return 0
+    there = opened.trashed()
+    if not empty or not there:
+        if as_json:
+            print_json(there)
+        else:
+            click.echo("\n".join(there) if there else "the trash is empty")
+        return 0
+    if not yes and not (sys.stdin.isatty() and click.confirm(f"Delete {len(there)} runs for good?")):
+        click.echo("corrida: nothing was deleted; add --yes to delete without being asked", err=True)
+        return 1
+    deleted = opened.empty_trash()
+    if as_json:
+        print_json({"deleted": deleted})
+    else:
+        click.echo(f"deleted {len(deleted)} run{'s' if len(deleted) != 1 else ''} for good")
+    return 0

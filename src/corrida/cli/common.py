@@ -1,0 +1,168 @@
+"""Options that several commands share, and how things are shown."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from corrida.analysis.blocks import Block
+    from corrida.project import Project
+    from corrida.runs.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def store_option(function: F) -> F:
+    """Add ``--store``."""
+    return click.option(
+        "--store", metavar="DIR", help="The folder of the runs [default: corrida.toml, CORRIDA_DIR, runs]."
+    )(function)
+
+
+def json_option(function: F) -> F:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def open_project(store: str | None) -> Project:
+    """Find the project of the working folder, with the store that was named."""
+    from corrida.project import find_project
+
+    return find_project(store=store)
+
+
+def open_store(store: str | None) -> Store:
+    """Open the store."""
+    return open_project(store).store()
+
+
+def on_terminal() -> bool:
+    """Tell whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def terminal_width() -> int:
+    """Return the width to write for."""
+    return shutil.get_terminal_size((100, 40)).columns
+
+
+def in_colour() -> bool:
+    """Tell whether to use colour: on a terminal, unless NO_COLOR or a dumb terminal says otherwise."""
+    return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON, indented."""
+    import msgspec
+
+    data = msgspec.json.encode(value, enc_hook=str)
+    click.echo(msgspec.json.format(data, indent=2).decode())
+
+
+_STYLES: Mapping[str, Mapping[str, Any]] = {
+    "good": {"fg": "green"},
+    "bad": {"fg": "red"},
+    "warning": {"fg": "yellow"},
+    "quiet": {"dim": True},
+    "strong": {"bold": True},
+    "plain": {},
+}
+
+
+def show_blocks(blocks: Iterable[Block]) -> None:
+    """Print blocks: rich tables on a terminal, aligned text where the output is piped."""
+    from corrida.analysis.blocks import Heading, Line, to_text
+
+    if not on_terminal():
+        click.echo(to_text(blocks), nl=False)
+        return
+    width, colour = terminal_width(), in_colour()
+    first = True
+    for block in blocks:
+        if isinstance(block, Heading):
+            text = click.style(block.text, bold=True, underline=True) if colour else block.text
+            click.echo(text if first else "\n" + text)
+        elif isinstance(block, Line):
+            text = _wrapped(block.text, "  " * block.indent, width)
+            click.echo(click.style(text, **_STYLES[block.style]) if colour else text)
+        else:
+            _show_table(block, width, colour=colour)
+        first = False
+
+
+def _wrapped(text: str, indent: str, width: int) -> str:
+    import textwrap
+
+    return textwrap.fill(
+        text, width, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False
+    )  # fmt: skip
+
+
+def _show_table(table: Any, width: int, *, colour: bool) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from corrida.analysis.blocks import column_widths, shorten
+
+    # The same widths as in plain text: rich would wrap cells over several lines.
+    widths = column_widths(table, width - 2)
+    shown = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    for i, header in enumerate(table.columns):
+        shown.add_column(
+            Text(header), justify="right" if i in table.right else "left", no_wrap=True, width=widths[i], overflow="crop"
+        )
+    names = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", "strong": "bold"}
+    for number, row in enumerate(table.rows):
+        style = names.get(table.styles[number]) if number < len(table.styles) else None
+        cells = [Text(shorten(str(cell), w)) for cell, w in zip(row, widths, strict=True)]
+        shown.add_row(*cells, style=style)
+    console = Console(width=width, no_color=not colour, highlight=False, markup=False, emoji=False)
+    from rich.padding import Padding
+
+    console.print(Padding(shown, (0, 0, 0, 2)))
+
+
+def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
+    """Read ``key=value`` options.
+
+    Raises:
+        click.BadParameter: one has no ``=`` or no key.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(f"{pair!r} is not key=value", param_hint=option)
+        found[key.strip()] = value
+    return found
+
+
+def short_time(iso: str | None) -> str:
+    """Return a time in UTC in the local zone, to the minute."""
+    if not iso:
+        return "–"
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return iso
+
+
+def short_duration(seconds: float | None) -> str:
+    """Return a duration as a person says it."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

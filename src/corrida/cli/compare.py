@@ -1,0 +1,68 @@
+"""``corrida compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from corrida.cli.common import json_option, open_project, print_json, show_blocks, store_option
+
+if TYPE_CHECKING:
+    from corrida.runs.record import RunRecord
+    from corrida.runs.store import Store
+
+
+@click.command()
+@click.argument("a", required=False)
+@click.argument("b", required=False)
+@click.option("--latest", is_flag=True, help="The last two finished runs of one pipeline (the default).")
+@click.option("--pipeline", metavar="NAME", help="With --latest: of this pipeline.")
+@click.option("--metric", metavar="NAME", help="The metric that decides.")
+@click.option("--only-changed", is_flag=True, help="Leave out what is the same.")
+@click.option("--items", "item_count", type=click.IntRange(0), default=12, show_default=True, help="Items to list; 0 for all.")
+@click.option("--details", is_flag=True, help="Every change of a configuration on a line of its own.")
+@click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, as for a pull request.")
+@json_option
+@store_option
+def compare(
+    a: str | None, b: str | None, *, latest: bool, pipeline: str | None, metric: str | None, only_changed: bool,
+    item_count: int, details: bool, as_markdown: bool, as_json: bool, store: str | None,
+) -> int:  # fmt: skip
+    """Compare run A with run B: configurations by meaning, metrics, items, data and environment.
+
+    With one run, it is compared with the finished run of its pipeline before it; with none, the last two are.
+    """
+    from corrida.analysis.compare import compare_runs
+
+    if a and latest:
+        raise click.UsageError("give two runs, or --latest, not both")
+    project = open_project(store)
+    opened = project.store()
+    before, after = _pair(opened, a, b, pipeline)
+    comparison = compare_runs(before, after, metric=metric, list_keys=project.settings.list_keys)
+    if as_json:
+        print_json(comparison.to_json())
+    elif as_markdown:
+        click.echo(comparison.to_markdown(only_changed=only_changed, items=item_count), nl=False)
+    else:
+        from corrida.analysis.compare_report import comparison_blocks
+
+        show_blocks(comparison_blocks(comparison, only_changed=only_changed, items=item_count, details=details))
+    return 0
+
+
+def _pair(store: Store, a: str | None, b: str | None, pipeline: str | None) -> tuple[RunRecord, RunRecord]:
+    """Return the runs to compare, the earlier first where corrida chooses."""
+    from corrida.errors import RunNotFound
+
+    if a and b:
+        return store.get(a), store.get(b)
+    after = store.get(a or "latest", pipeline=pipeline)
+    candidates = store.runs(pipeline=after.pipeline, status="finished")
+    earlier = [run for run in candidates if (run.order, run.id) < (after.order, after.id)]
+    if not earlier:
+        raise RunNotFound(
+            f"{after.id} is the only finished run of {after.pipeline} so far; run it again, then compare"
+        )
+    return earlier[0], after

@@ -1,0 +1,59 @@
+"""``corrida demo``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("name", default="matching")
+@click.option("--to", metavar="DIR", help="The folder for the project [default: this one if it is empty, else demo-NAME].")
+def demo(name: str, to: str | None) -> int:
+    """Lay out a small project with real data and run it: list, compare, and how to get back.
+
+    NAME is the demo; `matching` is the default.
+    """
+    from corrida.analysis.config_diff import diff_configs, explain
+    from corrida.cli.main import run_cli
+    from corrida.demos import Replace, find_demo, lay_out, read_step
+    from corrida.runs.files import atomic_write
+
+    chosen = find_demo(name)
+    here = Path.cwd()
+    folder = Path(to) if to else here if not any(here.iterdir()) else here / f"demo-{name}"
+    lay_out(chosen, folder)
+    place = os.path.relpath(folder, here)
+    _say(f"{chosen.title}.\nThe project is in {'this folder' if place == '.' else place + '/'}; every command below is run there.")
+    os.chdir(folder)
+    os.environ.pop("CORRIDA_DIR", None)  # the demo's runs belong into its own folder
+    try:
+        for step in chosen.steps:
+            _say(f"\n── {step.told}")
+            if isinstance(step, Replace):
+                target = Path(step.target)
+                new = read_step(chosen, step.source)
+                for file in diff_configs({step.target: target.read_bytes()}, {step.target: new}).files:
+                    for line in explain(file):
+                        click.echo(f"  {line}")
+                atomic_write(target, new)
+                continue
+            click.secho(f"$ corrida {shlex.join(step.arguments)}", bold=True)
+            sys.stdout.flush()
+            code = run_cli(list(step.arguments))
+            if code != 0:
+                return code
+    finally:
+        os.chdir(here)
+    _say("\n── Your turn" + ("" if place == "." else f" (cd {shlex.quote(place)} first)"))
+    for line in chosen.next_steps:
+        click.echo(f"  {line}")
+    return 0
+
+
+def _say(text: str) -> None:
+    click.secho(text, fg="cyan")

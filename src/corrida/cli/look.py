@@ -1,0 +1,240 @@
+"""``corrida list``, ``show`` and ``items``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corrida.cli.common import (
+    json_option,
+    on_terminal,
+    open_project,
+    open_store,
+    print_json,
+    short_duration,
+    short_time,
+    show_blocks,
+    store_option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from corrida.analysis.blocks import Block, Style
+    from corrida.pipelines.contract import Column
+    from corrida.project import Project
+    from corrida.runs.record import RunRecord
+
+_STATUS_STYLE: dict[str, Style] = {"failed": "bad", "crashed": "bad", "unreadable": "bad", "running": "warning"}
+
+
+@click.command("list")
+@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
+@click.option("--filter", "filter_", metavar="EXPR", help="As in \"metrics.f1 > 0.6 and source = 'gold'\".")
+@click.option("--sort", metavar="FIELDS", help="As in -metrics.f1,created; - puts the greatest first.")
+@click.option("--limit", "-n", type=click.IntRange(1), metavar="N", help="At most N runs [default on a terminal: 30].")
+@click.option("--columns", metavar="FIELDS", help="Fields to show, separated by commas.")
+@click.option("--all", "everything", is_flag=True, help="Every run, and children of runs on lines of their own.")
+@json_option
+@store_option
+def list_(
+    pipeline: str | None, filter_: str | None, sort: str | None, limit: int | None, columns: str | None,
+    *, everything: bool, as_json: bool, store: str | None,
+) -> int:  # fmt: skip
+    """List runs, the newest first."""
+    project = open_project(store)
+    opened = project.store()
+    if limit is None and on_terminal() and not everything and not as_json:
+        limit = 30
+    # One more than is shown tells whether there are more.
+    runs = opened.runs(filter=filter_, order_by=sort, limit=None if limit is None else limit + 1, pipeline=pipeline)
+    more = limit is not None and len(runs) > limit
+    shown = list(runs[:limit])
+    if as_json:
+        print_json([run.as_json() for run in shown])
+        return 0
+    from corrida.analysis.blocks import Block, Line, Table
+
+    if not shown:
+        some = filter_ or pipeline
+        text = "no run fits" if some and len(opened) else f"no runs in {project.store_folder.name} yet"
+        click.echo(f"{text}; start one with `corrida run PIPELINE`, or look at `corrida demo`", err=True)
+        return 0
+    folded, families = (shown, {}) if everything else _fold(shown)
+    fields = _fields(project, folded, columns)
+    rows = [[_cell(run, field, families) for _, field in fields] for run in folded]
+    right = frozenset(i for i, (_, f) in enumerate(fields) if f.startswith("metrics.") or f in {"duration", "seed"})
+    styles = [_STATUS_STYLE.get(run.status, "plain") for run in folded]
+    flexible = next((i for i, (_, f) in enumerate(fields) if f in {"description", "notes"}), None)
+    blocks: list[Block] = [Table([h for h, _ in fields], rows, right, styles, flexible)]
+    if more:
+        blocks.append(Line(f"… {len(opened) - len(shown)} more; --all shows every run", "quiet", 1))
+    show_blocks(blocks)
+    return 0
+
+
+def _fold(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], dict[str, int]]:
+    """Fold children under their parent where it is shown too; return what is left and how many each holds."""
+    ids = {run.id for run in runs}
+    families: dict[str, int] = {}
+    top = []
+    for run in runs:
+        if run.parent in ids and run.parent is not None:
+            families[run.parent] = families.get(run.parent, 0) + 1
+        else:
+            top.append(run)
+    return top, families
+
+
+def _fields(project: Project, runs: Sequence[RunRecord], columns: str | None) -> list[tuple[str, str]]:
+    """Return the columns of the table as (header, field)."""
+    if columns:
+        from corrida.runs.query import compile_order
+
+        fields = [name for name, _ in compile_order(columns)]
+        return [(f.removeprefix("metrics.").removeprefix("params."), f) for f in fields]
+    fields = [("id", "id"), ("pipeline", "pipeline"), ("status", "status"), ("created", "created")]
+    own = _pipeline_columns(project, runs)
+    if own is not None:
+        fields = [f for f in fields if f[1] != "pipeline"] + [(c.header, c.field) for c in own]
+    else:
+        names = list(dict.fromkeys(r.primary_metric.name for r in runs if r.primary_metric))
+        if not names:
+            names = list(dict.fromkeys(m for r in runs for m in r.metrics))[:3]
+        fields += [(name, f"metrics.{name}") for name in names[:4]]
+    for name in ("source", "description"):
+        if any(getattr(run, name) for run in runs) and name not in {f for _, f in fields}:
+            fields.append((name, name))
+    return fields
+
+
+def _pipeline_columns(project: Project, runs: Sequence[RunRecord]) -> Sequence[Column] | None:
+    """Return the columns that the pipeline of all these runs asks for; None when there are several or none asks."""
+    names = {run.pipeline for run in runs if run.pipeline}
+    if len(names) != 1:
+        return None
+    from corrida.errors import CorridaError
+    from corrida.execute import pipeline_settings
+
+    try:
+        pipeline, _ = pipeline_settings(project, names.pop())
+    except (CorridaError, ImportError):
+        return None
+    return pipeline.columns or None
+
+
+def _cell(run: RunRecord, field: str, families: dict[str, int]) -> str:
+    from corrida.runs.numbers import format_number
+
+    if field == "id":
+        marks = "".join(f" @{alias}" for alias in run.aliases)
+        return f"{run.id}{marks}" + (f" (+{families[run.id]})" if run.id in families else "")
+    if field in {"created", "finished"}:
+        return short_time(getattr(run, field))
+    if field == "duration":
+        return short_duration(run.duration)
+    if field == "description" and run.status in {"failed", "unreadable"} and run.error:
+        return run.error.message or run.error.type
+    value = run.as_row().get(field)
+    if value is None or value == "":
+        return "–"
+    return format_number(value) if isinstance(value, float) else str(value)
+
+
+@click.command()
+@click.argument("reference", default="latest")
+@json_option
+@store_option
+def show(reference: str, *, as_json: bool, store: str | None) -> int:
+    """Show one run: what it was, what came out, and which files it keeps."""
+    run = open_store(store).get(reference)
+    if as_json:
+        whole = run.as_json()
+        if run.status != "unreadable":
+            content = run.run_file()
+            whole |= {"environment": content.environment, "manifest": run.manifest(), "artifacts": run.artifacts()}
+            whole["files"] = content.files
+        print_json(whole)
+        return 0
+    from corrida.cli.run_report import run_blocks
+
+    show_blocks(run_blocks(run))
+    return 0
+
+
+@click.command()
+@click.argument("reference", default="latest")
+@click.option("--wrong", is_flag=True, help="Only items whose answer is wrong.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this item; repeatable.")
+@click.option("--limit", "-n", type=click.IntRange(1), metavar="N", help="At most N items [default on a terminal: 50].")
+@click.option("--columns", metavar="NAMES", help="Columns to show, separated by commas.")
+@json_option
+@store_option
+def items(
+    reference: str, *, wrong: bool, ids: tuple[str, ...], limit: int | None, columns: str | None, as_json: bool, store: str | None
+) -> int:  # fmt: skip
+    """List the items of a run: what came out, what was expected."""
+    run = open_store(store).get(reference)
+    if not run.has_items():
+        click.echo(f"the run {run.id} has no items", err=True)
+        return 0
+    import polars as pl
+
+    from corrida.errors import InvalidData
+
+    frame = run.items()
+    if ids:
+        frame = frame.filter(pl.col("item_id").is_in(list(ids)))
+        if frame.is_empty():
+            raise InvalidData(f"the run {run.id} has no item {', '.join(ids)}; `corrida items {run.id}` lists them")
+    if wrong:
+        if "correct" not in frame.columns:
+            raise InvalidData(f"the items of the run {run.id} do not say what is correct (no column correct)")
+        frame = frame.filter(~pl.col("correct"))
+    if columns:
+        chosen = [c.strip() for c in columns.split(",")]
+        if unknown := [c for c in chosen if c not in frame.columns]:
+            raise InvalidData(f"there is no column {', '.join(unknown)}; there are {', '.join(frame.columns)}")
+        frame = frame.select(chosen)
+    total = frame.height
+    if limit is None and on_terminal() and not as_json:
+        limit = 50
+    frame = frame.head(limit) if limit else frame
+    if as_json:
+        print_json(frame.to_dicts())
+        return 0
+    from corrida.analysis.blocks import Block, Line, Table
+
+    names = list(frame.columns) if columns else _readable_columns(frame.columns)
+    rows = [[_item_cell(row[name]) for name in names] for row in frame.iter_rows(named=True)]
+    styles: list[Style] = [
+        {True: "good", False: "bad"}.get(row.get("correct"), "plain")  # type: ignore[misc]
+        for row in frame.iter_rows(named=True)
+    ]
+    blocks: list[Block] = [Table(names, rows, styles=styles, flexible=_widest(names, rows))]
+    if frame.height < total:
+        blocks.append(Line(f"… {total - frame.height} more; -n {total} shows all", "quiet", 1))
+    show_blocks(blocks)
+    return 0
+
+
+def _readable_columns(names: Sequence[str]) -> list[str]:
+    first = [n for n in ("item_id", "text", "title", "input", "output", "output_title", "expected", "correct", "score", "loss") if n in names]
+    return first + [n for n in names if n not in first][: max(0, 9 - len(first))]
+
+
+def _item_cell(value: Any) -> str:
+    from corrida.runs.numbers import format_number
+
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return format_number(value) if isinstance(value, float) else " ".join(str(value).split())
+
+
+def _widest(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
+    if not rows:
+        return None
+    return max(range(len(names)), key=lambda i: sum(len(row[i]) for row in rows[:100]))

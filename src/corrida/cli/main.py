@@ -1,0 +1,133 @@
+"""The entry point: commands are loaded when they are called, so that ``corrida --help`` costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, NamedTuple
+
+import click
+
+from corrida import __version__
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and its line in the help."""
+
+    place: str
+    help: str
+    section: str
+    hidden: bool = False
+
+
+COMMANDS: dict[str, Entry] = {
+    "init": Entry("corrida.cli.project:init", "Write a corrida.toml for this folder.", "Start"),
+    "demo": Entry("corrida.cli.demo:demo", "Lay out a small project and run it, on real data.", "Start"),
+    "run": Entry("corrida.cli.run:run", "Run a pipeline and keep the run.", "Run"),
+    "exec": Entry("corrida.cli.run:exec_", "Run any command and keep the run.", "Run"),
+    "pipelines": Entry("corrida.cli.project:pipelines", "List the pipelines that can be run.", "Run"),
+    "list": Entry("corrida.cli.look:list_", "List runs, the newest first.", "Look"),
+    "list-runs": Entry("corrida.cli.look:list_", "List runs (the same as list).", "Look", hidden=True),
+    "show": Entry("corrida.cli.look:show", "Show one run: what it was, what came out.", "Look"),
+    "items": Entry("corrida.cli.look:items", "List the items of a run.", "Look"),
+    "compare": Entry("corrida.cli.compare:compare", "Compare two runs.", "Look"),
+    "restore": Entry("corrida.cli.back:restore", "Put the configurations of a run back.", "Go back"),
+    "undo": Entry("corrida.cli.back:undo", "Take back the last restore or removal.", "Go back"),
+    "rm": Entry("corrida.cli.back:rm", "Move runs to the trash.", "Go back"),
+    "trash": Entry("corrida.cli.back:trash", "List, bring back or delete what is in the trash.", "Go back"),
+    "note": Entry("corrida.cli.mark:note", "Add a note to a run.", "Mark"),
+    "tag": Entry("corrida.cli.mark:tag", "Set or remove tags of a run.", "Mark"),
+    "promote": Entry("corrida.cli.mark:promote", "Point an alias such as @production to a run.", "Mark"),
+    "demote": Entry("corrida.cli.mark:demote", "Point an alias back to the run before.", "Mark"),
+    "aliases": Entry("corrida.cli.mark:aliases", "List aliases and their history.", "Mark"),
+    "verify": Entry("corrida.cli.keep:verify", "Recompute digests and say what was altered.", "Keep"),
+    "index": Entry("corrida.cli.keep:index", "Write index.json anew from the folders.", "Keep"),
+    "completion": Entry("corrida.cli.keep:completion", "Print the completion script of a shell.", "Keep"),
+}
+
+
+class CorridaGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        del ctx
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, and offer the nearest for one that is not there."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            ctx.fail(f"there is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section, without importing them."""
+        del ctx
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, entry in COMMANDS.items():
+            if not entry.hidden:
+                sections.setdefault(entry.section, []).append((name, entry.help))
+        width = max(len(name) for name in COMMANDS)
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl([(name.ljust(width), text) for name, text in rows])
+
+
+@click.group(cls=CorridaGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="corrida %(version)s")
+def cli() -> None:
+    """Keep every run of a pipeline as a plain folder: list, compare, roll back.
+
+    A run is named by its id, a unique prefix of it, latest, latest~1 or @alias. Every command takes
+    --store DIR; those that read take --json.
+    """
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 fine, 1 worse, failed or refused, 2 wrong use, 130 interrupted."""
+    sys.exit(run_cli(sys.argv[1:] if argv is None else argv))
+
+
+def run_cli(argv: list[str]) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        result: Any = cli.main(argv, prog_name="corrida", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head) went away: nothing is wrong, and there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from corrida.errors import CorridaError
+
+        if not isinstance(error, CorridaError) or os.environ.get("CORRIDA_DEBUG"):
+            raise
+        click.echo(f"corrida: {error}", err=True)
+        return error.exit_code
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,55 @@
+"""Progress of long work on a terminal: how far, how fast, how long still."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+_SHOW_AFTER = 0.4
+
+
+def terminal_progress(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
+    """Pass items through; work that takes more than a moment gets a bar on standard error."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    started = time.monotonic()
+    iterator = iter(items)
+    done = 0
+    for item in iterator:
+        yield item
+        done += 1
+        if time.monotonic() - started > _SHOW_AFTER:
+            break
+    else:
+        return
+    yield from _with_bar(iterator, done, total, label)
+
+
+def _with_bar(items: Iterator[T], done: int, total: int | None, label: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label or "working", total=total, completed=done, rate="")
+        started = time.monotonic()
+        seen = 0
+        for item in items:
+            yield item
+            seen += 1
+            rate = seen / max(1e-9, time.monotonic() - started)
+            bar.update(task, advance=1, rate=f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")

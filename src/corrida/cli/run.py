@@ -1,0 +1,118 @@
+"""``corrida run`` and ``corrida exec``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corrida.cli.common import F, json_option, open_project, parse_pairs, print_json, show_blocks, store_option
+
+if TYPE_CHECKING:
+    from corrida.execute import Executed, RunOptions
+    from corrida.project import Project
+
+
+def _run_options(function: F) -> F:
+    options = [
+        click.option("--config", "configs", multiple=True, metavar="FILE", help="A configuration file or glob; repeatable."),
+        click.option("--data", multiple=True, metavar="FILE", help="A data file or glob; repeatable."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A value that wins over the files."),
+        click.option("--run-id", metavar="ID", help="Exactly this id; one that is taken is an error."),
+        click.option("--run-tag", metavar="TAG", help="The id becomes run_TAG, with a number when that is taken."),
+        click.option("--source", metavar="TEXT", help="What is processed, as in gold_set_100."),
+        click.option("--description", metavar="TEXT", help="What is different this time."),
+        click.option("--notes", metavar="TEXT", help="Anything else worth remembering."),
+        click.option("--seed", type=int, metavar="N", help="The random seed."),
+        click.option("--tag", "tags", multiple=True, metavar="K=V", help="A tag; repeatable."),
+        click.option("--no-save", is_flag=True, help="Keep nothing, as for a quick test."),
+        json_option,
+        store_option,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--items", metavar="FILE", help="Only the items of this file: ids, one a line, or a table or JSON list.")
+@_run_options
+def run(pipeline: str, items: str | None, *, as_json: bool, store: str | None, **given: Any) -> int:
+    """Run PIPELINE, a name of corrida.toml or of `corrida pipelines`, and keep the run.
+
+    Files and values given here win over those of corrida.toml.
+    """
+    from corrida.cli.progress import terminal_progress
+    from corrida.execute import relative_to_project, run_pipeline
+
+    project = open_project(store)
+    options = _options(project, given, items=relative_to_project(project, items) if items else None)
+    done = run_pipeline(project, pipeline, options, argv=["corrida", *sys.argv[1:]], progress=terminal_progress)
+    _report(project, done, as_json=as_json)
+    return 0
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("--pipeline", metavar="NAME", help="Name under which the run is listed [default: that of the script].")
+@_run_options
+def exec_(command: tuple[str, ...], pipeline: str | None, *, as_json: bool, store: str | None, **given: Any) -> int:
+    """Run any COMMAND (after --) and keep the run.
+
+    The command finds its run folder in CORRIDA_RUN_DIR. metrics.json, history.jsonl and items.csv that it writes
+    there become those of the run; other files are kept as they are. In Python, corrida.current_run() is the run.
+    The exit code is that of the command.
+    """
+    from corrida.execute import run_command
+
+    project = open_project(store)
+    options = _options(project, given, items=None)
+    code, done = run_command(project, list(command), options, pipeline=pipeline, argv=["corrida", *sys.argv[1:]])
+    _report(project, done, as_json=as_json, quiet=True)
+    return code if code >= 0 else 128 - code
+
+
+def _options(project: Project, given: dict[str, Any], *, items: str | None) -> RunOptions:
+    from corrida.execute import RunOptions, relative_to_project
+    from corrida.runs.documents import parse_value
+
+    overrides = parse_pairs(given.pop("overrides"), "--set")
+    return RunOptions(
+        configs=[relative_to_project(project, path) for path in given.pop("configs")],
+        data=[relative_to_project(project, path) for path in given.pop("data")],
+        items=items,
+        overrides={key: parse_value(value) for key, value in overrides.items()},
+        tags=parse_pairs(given.pop("tags"), "--tag"),
+        save=not given.pop("no_save"),
+        **given,
+    )
+
+
+def _report(project: Project, done: Executed, *, as_json: bool, quiet: bool = False) -> None:
+    """Say what came of the run: its id alone on standard output where a script reads it."""
+    from corrida.analysis.blocks import Block, Line, Table
+    from corrida.runs.numbers import format_number
+
+    if as_json:
+        print_json(done.record.as_json() if done.record else {"id": None, "metrics": dict(done.metrics)})
+        return
+    blocks: list[Block] = []
+    if not quiet:
+        if done.summary:
+            blocks.append(Line(done.summary))
+        if done.metrics:
+            rows = [[name, format_number(value)] for name, value in done.metrics.items()]
+            blocks.append(Table(("metric", "value"), rows, frozenset({1}), flexible=0))
+    blocks += [Line(f"warning: {text}", "warning") for text in done.warnings]
+    if done.record is None:
+        blocks.append(Line("nothing was kept (--no-save)", "quiet"))
+    else:
+        blocks.append(Line(f"{done.run_id}  {done.record.status}, in {project.store_folder.name}/{done.run_id}", "strong"))
+    if quiet and as_json is False:
+        from corrida.analysis.blocks import to_text
+
+        click.echo(to_text(blocks), nl=False, err=True)  # standard output is the command's own
+    else:
+        show_blocks(blocks)
