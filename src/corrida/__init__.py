@@ -1,11 +1,11 @@
 """corrida keeps every run of a machine-learning pipeline as a plain folder.
 
-    import corrida
+import corrida
 
-    with corrida.start_run(run_tag="baseline", configs=["config/*.json"]) as run:
-        run.log_metrics({"precision": 0.64})
+with corrida.start_run(run_tag="baseline", configs=["config/*.json"]) as run:
+run.log_metrics({"precision": 0.64})
 
-    corrida.compare("latest~1", "latest")
+corrida.compare("latest~1", "latest")
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from corrida.runs.numbers import metrics_from_file
 from corrida.runs.record import RunRecord, flatten
 from corrida.runs.run_file import PrimaryMetric
 from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
-from corrida.runs.store import Store, check_tags
+from corrida.runs.store import check_tags
 from corrida.runs.writer import RunSpec, RunWriter
 
 if TYPE_CHECKING:
@@ -153,7 +153,12 @@ def pipeline_settings(project: Project, name: str) -> tuple[Pipeline[Any], Pipel
 
 
 def run_pipeline(
-    project: Project, name: str, options: RunOptions, *, argv: Sequence[str] = (), progress: Progress = no_progress
+    project: Project,
+    name: str,
+    options: RunOptions,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress = no_progress,
 ) -> Executed:
     """Run a pipeline and keep what it did as a run.
 
@@ -202,16 +207,24 @@ def run_pipeline(
         directions=dict(pipeline.directions),
         argv=argv,
     )
-    data = Data(files=data_paths, named=named, item_ids=read_item_ids(project.root / options.items) if options.items else None)
+    data = Data(
+        files=data_paths,
+        named=named,
+        item_ids=read_item_ids(project.root / options.items) if options.items else None,
+    )
     with _writer(project, spec, save=options.save) as writer:
-        outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer, project)
+        outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)
         metrics = writer.metrics
     record = project.store().get(writer.id) if options.save else None
     return Executed(writer.id, record, metrics, outcome.summary, writer.warnings)
 
 
 def _run(
-    pipeline: Pipeline[Any], data: Data, config: Any, recorder: RunRecorder, writer: RunWriter, project: Project
+    pipeline: Pipeline[Any],
+    data: Data,
+    config: Any,
+    recorder: RunRecorder,
+    writer: RunWriter,
 ) -> Outcome:
     try:
         outcome = pipeline.run(data, config, recorder)
@@ -231,7 +244,11 @@ def _run(
     except Exception as error:
         writer.fail(error)
         place = f" in {writer.failure.where}" if writer.failure and writer.failure.where else ""
-        kept = f"the run {writer.id} is kept as failed, and its log.txt has the traceback" if writer.keeps else ""
+        kept = (
+            f"the run {writer.id} is kept as failed, and its log.txt has the traceback"
+            if writer.keeps
+            else ""
+        )
         raise PipelineFailed(
             f"the pipeline failed{place}: {type(error).__name__}: {error}" + (f"; {kept}" if kept else "")
         ) from error
@@ -262,7 +279,9 @@ def _named_files(project: Project, named: Mapping[str, str]) -> dict[str, Path]:
     for role, text in named.items():
         path = Path(os.path.normpath(project.root / text))
         if not path.is_file():
-            raise InvalidData(f"the {role} file {text!r} that the configuration names is not there; check the path")
+            raise InvalidData(
+                f"the {role} file {text!r} that the configuration names is not there; check the path"
+            )
         found[role] = path
     return found
 
@@ -331,7 +350,12 @@ def read_item_ids(path: Path) -> frozenset[str]:
 
 
 def run_command(
-    project: Project, command: Sequence[str], options: RunOptions, *, pipeline: str | None = None, argv: Sequence[str]
+    project: Project,
+    command: Sequence[str],
+    options: RunOptions,
+    *,
+    pipeline: str | None = None,
+    argv: Sequence[str],
 ) -> tuple[int, Executed]:
     """Run any command as a run.
 
@@ -378,7 +402,11 @@ def run_command(
         code = _call(command, writer)
         _take_over(writer)
         if code != 0:
-            writer.fail(f"the command ended with exit code {code}" if code > 0 else f"the command was killed by signal {-code}")
+            writer.fail(
+                f"the command ended with exit code {code}"
+                if code > 0
+                else f"the command was killed by signal {-code}"
+            )
         metrics = writer.metrics
     record = project.store().get(writer.id) if options.save else None
     return code, Executed(writer.id, record, metrics, "", writer.warnings)
@@ -395,7 +423,9 @@ def _call(command: Sequence[str], writer: RunWriter) -> int:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as error:
         writer.discard()
-        raise BadInput(f"{command[0]!r} cannot be started: {error.strerror}; check the command after --") from None
+        raise BadInput(
+            f"{command[0]!r} cannot be started: {error.strerror}; check the command after --"
+        ) from None
     assert process.stdout is not None  # noqa: S101 - opened with PIPE
     with process.stdout as stream:
         while True:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from corrida.errors import InvalidConfig, InvalidData
 from corrida.project import RUN_VARIABLE, find_project
+from corrida.runs.attached import attached_run
 from corrida.runs.ids import validate_run_id
-from corrida.runs.record import RunRecord
 from corrida.runs.run_file import PrimaryMetric
 from corrida.runs.snapshot.configs import expand_patterns, read_configs
 from corrida.runs.store import Store, check_tags
@@ -21,6 +21,8 @@ from corrida.runs.writer import RunSpec, RunWriter, current_writer
 
 if TYPE_CHECKING:
     from corrida.analysis.compare import Comparison
+    from corrida.runs.record import RunRecord
+    from corrida.runs.run_log import RunLog
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -141,13 +143,13 @@ def _enclosing_run() -> str | None:
     return Path(folder).name if folder else None
 
 
-def current_run() -> RunWriter | None:
+def current_run() -> RunLog | None:
     """Return the run that is open here, or None outside of any.
 
     Inside a function that :func:`track` records, inside a ``with start_run(…)`` block and in what those call,
-    this is the run to log to.
+    this is the run to log to. In a script under ``corrida exec`` it is the run of that command.
     """
-    return current_writer()
+    return current_writer() or attached_run(RUN_VARIABLE)
 
 
 @overload
@@ -212,7 +214,9 @@ def _numbers(result: Mapping[Any, Any]) -> dict[str, float]:
     return {
         str(name): value
         for name, value in result.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and name not in {"step", "logged_at"}
+        if isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and name not in {"step", "logged_at"}
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -14,7 +14,9 @@ from corrida.analysis.items_diff import ItemsDiff, diff_items
 from corrida.errors import DamagedRun, InvalidMetric
 from corrida.runs.numbers import format_number, json_number
 from corrida.runs.record import RunRecord, flatten
-from corrida.runs.run_file import Direction
+
+if TYPE_CHECKING:
+    from corrida.runs.run_file import Direction
 
 
 class MetricChange(msgspec.Struct, frozen=True):
@@ -108,9 +110,7 @@ class Comparison:
         Args:
             items: list at most so many differing items; all when None.
         """
-        files = [
-            {**msgspec.to_builtins(file), "summary": summary_line(file)} for file in self.configs.files
-        ]
+        files = [{**msgspec.to_builtins(file), "summary": summary_line(file)} for file in self.configs.files]
         return {
             "a": self.a.id,
             "b": self.b.id,
@@ -198,17 +198,13 @@ def compare_metrics(a: RunRecord, b: RunRecord) -> tuple[MetricChange, ...]:
     return tuple(found)
 
 
-def _verdict(
-    a: RunRecord, b: RunRecord, metrics: Sequence[MetricChange], metric: str | None
-) -> Verdict:
+def _verdict(a: RunRecord, b: RunRecord, metrics: Sequence[MetricChange], metric: str | None) -> Verdict:
     primary = b.primary_metric or a.primary_metric
     name = metric or (primary.name if primary else None)
     if name is None and len(metrics) == 1:
         name = metrics[0].name
     if name is None:
-        return Verdict(
-            "unknown", None, None, None, None, None, "no metric decides; name one with --metric"
-        )
+        return Verdict("unknown", None, None, None, None, None, "no metric decides; name one with --metric")
     row = next((m for m in metrics if m.name == name), MetricChange(name, None, None, None, None, None))
     if row.a is None or row.b is None or row.difference is None:
         lacking = " and ".join(r.id for r, v in ((a, row.a), (b, row.b)) if v is None)
@@ -244,9 +240,11 @@ def _circumstances(a: RunRecord, b: RunRecord) -> list[Circumstance]:
     found: list[Circumstance] = []
     if a.pipeline != b.pipeline:
         found.append(Circumstance("pipeline", f"pipeline {a.pipeline} → {b.pipeline}: not the same work"))
-    for run in (a, b):
-        if run.status != "finished":
-            found.append(Circumstance("status", f"{run.id} is {run.status}: its metrics may be incomplete"))
+    found += [
+        Circumstance("status", f"{run.id} is {run.status}: its metrics may be incomplete")
+        for run in (a, b)
+        if run.status != "finished"
+    ]
     if a.source != b.source:
         found.append(Circumstance("source", f"source {a.source or '–'} → {b.source or '–'}"))
     if a.seed != b.seed:
@@ -254,7 +252,9 @@ def _circumstances(a: RunRecord, b: RunRecord) -> list[Circumstance]:
         found.append(Circumstance("seed", f"seed {shown[0]} → {shown[1]}"))
     found += [Circumstance("data", text) for text in _data_changes(a.manifest(), b.manifest())]
     found += [Circumstance("code", text) for text in _code_changes(a, b)]
-    found += [Circumstance("environment", text) for text in _environment_changes(a.environment(), b.environment())]
+    found += [
+        Circumstance("environment", text) for text in _environment_changes(a.environment(), b.environment())
+    ]
     return found
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table, shorten
 from corrida.analysis.compare import Comparison, MetricChange, format_difference
 from corrida.analysis.config_diff import FileDiff, explain, summary_line
-from corrida.analysis.items_diff import ItemsDiff
 from corrida.runs.numbers import format_number
 
-_FLAGS = {
-    "content_changed_same_version": "content changed under the same version",
-    "version_changed_same_content": "the version moved over the same content",
-}
+if TYPE_CHECKING:
+    from corrida.analysis.items_diff import ItemsDiff
+
 _ENVIRONMENT_SHOWN = 8
 _CELL = 36
 
@@ -31,13 +33,15 @@ def comparison_blocks(
         details: show every change of a configuration on a line of its own.
     """
     blocks: list[Block] = [Line(f"{comparison.a.id} → {comparison.b.id}", "strong")]
-    for run in (comparison.a, comparison.b):
-        if run.description:
-            blocks.append(Line(f"{run.id}: {run.description}", "quiet", 1))
+    blocks += [
+        Line(f"{r.id}: {r.description}", "quiet", 1) for r in (comparison.a, comparison.b) if r.description
+    ]
     blocks += [Heading("Verdict"), Line(comparison.verdict.sentence, "plain", 1)]
     if comparison.items is not None:
         counts = comparison.items.counts
-        blocks.append(Line(f"{counts.fixed} fixed, {counts.broken} broken of {counts.shared} shared items", "plain", 1))
+        blocks.append(
+            Line(f"{counts.fixed} fixed, {counts.broken} broken of {counts.shared} shared items", "plain", 1)
+        )
     blocks += _config_blocks(comparison, only_changed=only_changed, details=details)
     blocks += _metric_blocks(comparison.metrics, only_changed=only_changed)
     blocks += _item_blocks(comparison, items)
@@ -46,47 +50,57 @@ def comparison_blocks(
 
 
 def _config_blocks(comparison: Comparison, *, only_changed: bool, details: bool) -> list[Block]:
-    differing = comparison.configs.differing
-    reformatted = [f for f in comparison.configs.files if f.status == "reformatted"]
+    files = without_common_folder(comparison.configs.files)
     blocks: list[Block] = [Heading("Configs")]
-    for file in differing:
-        blocks += _file_blocks(file, details=details)
-    for file in reformatted:
-        blocks.append(Line(f"{file.path}: rewritten, same meaning", "quiet", 1))
-    shown = {c for f in differing for c in _leaf_names(f)}
-    params = [p for p in comparison.params if p.name not in shown]
-    for param in params:
-        blocks.append(Line(f"{param.name}: {_value(param.a)} → {_value(param.b)}", "plain", 1))
+    for file in files:
+        style: Style = "warning" if file.flags else "plain"
+        if file.status == "reformatted":
+            blocks.append(Line(f"{file.path}: rewritten, same meaning", "quiet", 1))
+        elif file.status != "same" and details:
+            head, *rest = explain(file)
+            blocks += [Line(head, style, 1), *(Line(line, "plain", 1) for line in rest)]
+        elif file.status != "same":
+            blocks.append(Line(summary_line(file), style, 1))
+    explained = {fact for file in files for fact in _facts(file)}
+    blocks += [
+        Line(f"{p.name}: {_value(p.a)} → {_value(p.b)}", "plain", 1)
+        for p in comparison.params
+        if (p.name.rpartition(".")[2], repr(p.a), repr(p.b)) not in explained
+    ]
     if len(blocks) > 1:
-        same = sum(f.status == "same" for f in comparison.configs.files)
+        same = sum(f.status == "same" for f in files)
         if same and not only_changed:
             blocks.append(Line(f"{same} other file{'s' if same > 1 else ''} unchanged", "quiet", 1))
         return blocks
     if only_changed:
         return []
-    count = len(comparison.configs.files)
-    text = f"the same: {count} file{'s' if count != 1 else ''}, byte for byte" if count else "no configuration files"
+    count = len(files)
+    text = (
+        f"the same: {count} file{'s' if count != 1 else ''}, byte for byte"
+        if count
+        else "no configuration files"
+    )
     return [*blocks, Line(text, "quiet", 1)]
 
 
-def _file_blocks(file: FileDiff, *, details: bool) -> list[Block]:
-    if details:
-        head, *rest = explain(file)
-        lines: list[Block] = [Line(head, "plain", 1), *(Line(line, "plain", 1) for line in rest)]
-    else:
-        lines = [Line(summary_line(file), "plain", 1)]
-    text = lines[0].text if isinstance(lines[0], Line) else ""
-    lines += [
-        Line(f"⚠ {_FLAGS[flag]}", "warning", 2)
-        for flag in file.flags
-        if _FLAGS[flag].split(" ")[-1] not in text or "same" not in text
-    ]
-    return lines
+def without_common_folder(files: Sequence[FileDiff]) -> list[FileDiff]:
+    """Return files named without the folder that all of them lie in."""
+    folders = [PurePosixPath(path).parent.parts for f in files for path in (f.path, f.path_a or f.path)]
+    if not folders or any(".." in parts or not parts for parts in folders):
+        return list(files)
+    common = list(itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False)))
+    root = PurePosixPath(*(parts[0] for parts in common))
+
+    def short(path: str | None) -> str | None:
+        return path and PurePosixPath(path).relative_to(root).as_posix()
+
+    return [msgspec.structs.replace(f, path=short(f.path), path_a=short(f.path_a)) for f in files]
 
 
-def _leaf_names(file: FileDiff) -> set[str]:
-    """Return names of parameters that the diff of a file shows already."""
-    return {".".join(str(s) for s in change.steps) for change in file.changes}
+def _facts(file: FileDiff) -> list[tuple[str, str, str]]:
+    """Return what the diff of a file says, as (last name, before, after): a parameter need not say it again."""
+    facts = [(str(c.steps[-1]), repr(c.before), repr(c.after)) for c in file.changes if c.steps]
+    return [*facts, ("version", repr(file.version_a), repr(file.version_b))]
 
 
 def _value(value: Any) -> str:
@@ -133,7 +147,12 @@ def _item_blocks(comparison: Comparison, limit: int) -> list[Block]:
         return [Heading("Items"), Line(f"no items in {' and '.join(lacking)}", "quiet", 1)]
     items = comparison.items
     counts = items.counts
-    parts = [f"{counts.broken} broken", f"{counts.fixed} fixed", f"{counts.changed} changed", f"{counts.same} same"]
+    parts = [
+        f"{counts.broken} broken",
+        f"{counts.fixed} fixed",
+        f"{counts.changed} changed",
+        f"{counts.same} same",
+    ]
     if counts.not_comparable:
         parts.append(f"{counts.not_comparable} without an answer to compare")
     blocks: list[Block] = [Heading("Items"), Line(", ".join(parts), "plain", 1)]
@@ -147,14 +166,22 @@ def _item_blocks(comparison: Comparison, limit: int) -> list[Block]:
         blocks.append(items_table(items, limit))
         if items.differing.height > limit:
             rest = items.differing.height - limit
-            blocks.append(Line(f"… and {rest} more: corrida compare {comparison.a.id} {comparison.b.id} --items 0", "quiet", 1))
+            blocks.append(
+                Line(
+                    f"… and {rest} more: corrida compare {comparison.a.id} {comparison.b.id} --items 0",
+                    "quiet",
+                    1,
+                )
+            )
     return blocks
 
 
 def items_table(items: ItemsDiff, limit: int) -> Table:
     """Return the differing items as a table, the broken ones first."""
     frame = items.differing.head(limit) if limit else items.differing
-    described = [c for c in ("text", "title", "input", "name", "question", "prompt") if c in frame.columns][:1]
+    described = [c for c in ("text", "title", "input", "name", "question", "prompt") if c in frame.columns][
+        :1
+    ]
     rows, styles = [], []
     for row in frame.iter_rows(named=True):
         answer = [_answer(row.get("output_a")), _answer(row.get("output_b"))]
@@ -176,11 +203,13 @@ def _circumstance_blocks(comparison: Comparison, *, only_changed: bool) -> list[
         return [] if only_changed else [Heading("Data and environment"), Line(text, "quiet", 1)]
     blocks: list[Block] = [Heading("Data and environment")]
     environment = [c for c in comparison.circumstances if c.kind == "environment"]
-    others = [c for c in comparison.circumstances if c.kind != "environment"]
-    for circumstance in others:
-        blocks.append(Line(circumstance.text, "warning", 1))
+    blocks += [Line(c.text, "warning", 1) for c in comparison.circumstances if c.kind != "environment"]
     if environment:
         shown = ", ".join(c.text for c in environment[:_ENVIRONMENT_SHOWN])
-        more = f" and {len(environment) - _ENVIRONMENT_SHOWN} more" if len(environment) > _ENVIRONMENT_SHOWN else ""
+        more = (
+            f" and {len(environment) - _ENVIRONMENT_SHOWN} more"
+            if len(environment) > _ENVIRONMENT_SHOWN
+            else ""
+        )
         blocks.append(Line(f"environment: {shown}{more}", "warning", 1))
     return blocks

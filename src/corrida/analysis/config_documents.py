@@ -40,7 +40,7 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class _Unreadable(Exception):  # noqa: N818 - it never leaves this module
+class _Unreadable(Exception):
     """The bytes are not the data that the file name promises."""
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from corrida.runs.run_file import Direction
+if TYPE_CHECKING:
+    from corrida.runs.run_file import Direction
 
 _LESS = re.compile(
     r"(?:^|[._/ -])(?:loss|error|errors|mae|mse|rmse|mape|smape|mase|wer|cer|perplexity|latency|duration|seconds|"

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 @click.argument("reference")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--to", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write into DIR instead.")
+@click.option(
+    "--to", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write into DIR instead."
+)
 @click.option("--exact", is_flag=True, help="Also remove configuration files that the run did not have.")
-@click.option("--force", is_flag=True, help="Also overwrite files that are saved nowhere; undo brings them back.")
+@click.option(
+    "--force", is_flag=True, help="Also overwrite files that are saved nowhere; undo brings them back."
+)
 @json_option
 @store_option
 def restore(
@@ -54,7 +58,9 @@ def restore(
         print_json(_plan_json(plan))
     else:
         count = len(plan.changes)
-        click.echo(f"restored {count} file{'s' if count > 1 else ''} from {plan.run}; `corrida undo` takes it back")
+        click.echo(
+            f"restored {count} file{'s' if count > 1 else ''} from {plan.run}; `corrida undo` takes it back"
+        )
     return 0
 
 
@@ -74,7 +80,9 @@ def _plan_blocks(plan: RestorePlan) -> list[Block]:
     from corrida.analysis.blocks import Line
     from corrida.analysis.config_diff import diff_configs, explain
 
-    changed = [f for f in plan.files if f.state in {"changed", "missing"} or (f.state == "extra" and plan.exact)]
+    changed = [
+        f for f in plan.files if f.state in {"changed", "missing"} or (f.state == "extra" and plan.exact)
+    ]
     same = sum(f.state == "same" for f in plan.files)
     blocks: list[Block] = [Line(f"restore {plan.run}", "strong")]
     before = {f.path: f.old for f in changed if f.old is not None}
@@ -84,8 +92,11 @@ def _plan_blocks(plan: RestorePlan) -> list[Block]:
             blocks.append(Line(line, "plain", 1 if number == 0 else 2))
         if file.status == "reformatted":
             blocks.append(Line("the same meaning, other bytes", "quiet", 2))
-    for extra in (f for f in plan.files if f.state == "extra" and not plan.exact):
-        blocks.append(Line(f"{extra.path} was not there then; it stays (--exact removes it)", "warning", 1))
+    blocks += [
+        Line(f"{f.path} was not there then; it stays (--exact removes it)", "warning", 1)
+        for f in plan.files
+        if f.state == "extra" and not plan.exact
+    ]
     if same:
         blocks.append(Line(f"{same} file{'s' if same > 1 else ''} already as in the run", "quiet", 1))
     if not plan.files:

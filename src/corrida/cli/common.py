@@ -42,6 +42,11 @@ def open_store(store: str | None) -> Store:
     return open_project(store).store()
 
 
+def command_line() -> list[str]:
+    """Return the command as it was typed, for the record of a run."""
+    return list(click.get_current_context().find_root().obj or ())
+
+
 def on_terminal() -> bool:
     """Tell whether standard output is a terminal."""
     return sys.stdout.isatty()
@@ -114,10 +119,16 @@ def _show_table(table: Any, width: int, *, colour: bool) -> None:
 
     # The same widths as in plain text: rich would wrap cells over several lines.
     widths = column_widths(table, width - 2)
-    shown = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    shown = RichTable(
+        box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="dim"
+    )
     for i, header in enumerate(table.columns):
         shown.add_column(
-            Text(header), justify="right" if i in table.right else "left", no_wrap=True, width=widths[i], overflow="crop"
+            Text(header),
+            justify="right" if i in table.right else "left",
+            no_wrap=True,
+            width=widths[i],
+            overflow="crop",
         )
     names = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", "strong": "bold"}
     for number, row in enumerate(table.rows):

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 @click.option("--pipeline", metavar="NAME", help="With --latest: of this pipeline.")
 @click.option("--metric", metavar="NAME", help="The metric that decides.")
 @click.option("--only-changed", is_flag=True, help="Leave out what is the same.")
-@click.option("--items", "item_count", type=click.IntRange(0), default=12, show_default=True, help="Items to list; 0 for all.")
+@click.option(
+    "--items",
+    "item_count",
+    type=click.IntRange(0),
+    default=12,
+    show_default=True,
+    help="Items to list; 0 for all.",
+)
 @click.option("--details", is_flag=True, help="Every change of a configuration on a line of its own.")
 @click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, as for a pull request.")
 @json_option
@@ -48,7 +55,9 @@ def compare(
     else:
         from corrida.analysis.compare_report import comparison_blocks
 
-        show_blocks(comparison_blocks(comparison, only_changed=only_changed, items=item_count, details=details))
+        show_blocks(
+            comparison_blocks(comparison, only_changed=only_changed, items=item_count, details=details)
+        )
     return 0
 
 

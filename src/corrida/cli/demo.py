@@ -12,7 +12,11 @@ import click
 
 @click.command()
 @click.argument("name", default="matching")
-@click.option("--to", metavar="DIR", help="The folder for the project [default: this one if it is empty, else demo-NAME].")
+@click.option(
+    "--to",
+    metavar="DIR",
+    help="The folder for the project [default: this one if it is empty, else demo-NAME].",
+)
 def demo(name: str, to: str | None) -> int:
     """Lay out a small project with real data and run it: list, compare, and how to get back.
 
@@ -28,7 +32,9 @@ def demo(name: str, to: str | None) -> int:
     folder = Path(to) if to else here if not any(here.iterdir()) else here / f"demo-{name}"
     lay_out(chosen, folder)
     place = os.path.relpath(folder, here)
-    _say(f"{chosen.title}.\nThe project is in {'this folder' if place == '.' else place + '/'}; every command below is run there.")
+    _say(
+        f"{chosen.title}.\nThe project is in {'this folder' if place == '.' else place + '/'}; every command below is run there."
+    )
     os.chdir(folder)
     os.environ.pop("CORRIDA_DIR", None)  # the demo's runs belong into its own folder
     try:
@@ -42,7 +48,7 @@ def demo(name: str, to: str | None) -> int:
                         click.echo(f"  {line}")
                 atomic_write(target, new)
                 continue
-            click.secho(f"$ corrida {shlex.join(step.arguments)}", bold=True)
+            click.secho(f"$ corrida {_typed(step.arguments)}", bold=True)
             sys.stdout.flush()
             code = run_cli(list(step.arguments))
             if code != 0:
@@ -57,3 +63,8 @@ def demo(name: str, to: str | None) -> int:
 
 def _say(text: str) -> None:
     click.secho(text, fg="cyan")
+
+
+def _typed(arguments: tuple[str, ...]) -> str:
+    """Return a command as a person types it: quotes only where the shell needs them."""
+    return " ".join(f'"{a}"' if " " in a else a for a in arguments)

@@ -52,7 +52,9 @@ def index(*, as_json: bool, store: str | None) -> int:
         print_json({"runs": count, "changed": changed})
     else:
         state = "written" if changed else "already right"
-        click.echo(f"{project.store_folder.name}/index.json {state}: {count} ended run{'s' if count != 1 else ''}")
+        click.echo(
+            f"{project.store_folder.name}/index.json {state}: {count} ended run{'s' if count != 1 else ''}"
+        )
     return 0
 
 

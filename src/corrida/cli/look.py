@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,16 +26,25 @@ if TYPE_CHECKING:
     from corrida.project import Project
     from corrida.runs.record import RunRecord
 
-_STATUS_STYLE: dict[str, Style] = {"failed": "bad", "crashed": "bad", "unreadable": "bad", "running": "warning"}
+_STATUS_STYLE: dict[str, Style] = {
+    "failed": "bad",
+    "crashed": "bad",
+    "unreadable": "bad",
+    "running": "warning",
+}
 
 
 @click.command("list")
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
 @click.option("--filter", "filter_", metavar="EXPR", help="As in \"metrics.f1 > 0.6 and source = 'gold'\".")
 @click.option("--sort", metavar="FIELDS", help="As in -metrics.f1,created; - puts the greatest first.")
-@click.option("--limit", "-n", type=click.IntRange(1), metavar="N", help="At most N runs [default on a terminal: 30].")
+@click.option(
+    "--limit", "-n", type=click.IntRange(1), metavar="N", help="At most N runs [default on a terminal: 30]."
+)
 @click.option("--columns", metavar="FIELDS", help="Fields to show, separated by commas.")
-@click.option("--all", "everything", is_flag=True, help="Every run, and children of runs on lines of their own.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Every run, and children of runs on lines of their own."
+)
 @json_option
 @store_option
 def list_(
@@ -48,13 +57,15 @@ def list_(
     if limit is None and on_terminal() and not everything and not as_json:
         limit = 30
     # One more than is shown tells whether there are more.
-    runs = opened.runs(filter=filter_, order_by=sort, limit=None if limit is None else limit + 1, pipeline=pipeline)
+    runs = opened.runs(
+        filter=filter_, order_by=sort, limit=None if limit is None else limit + 1, pipeline=pipeline
+    )
     more = limit is not None and len(runs) > limit
     shown = list(runs[:limit])
     if as_json:
         print_json([run.as_json() for run in shown])
         return 0
-    from corrida.analysis.blocks import Block, Line, Table
+    from corrida.analysis.blocks import Line, Table
 
     if not shown:
         some = filter_ or pipeline
@@ -64,7 +75,9 @@ def list_(
     folded, families = (shown, {}) if everything else _fold(shown)
     fields = _fields(project, folded, columns)
     rows = [[_cell(run, field, families) for _, field in fields] for run in folded]
-    right = frozenset(i for i, (_, f) in enumerate(fields) if f.startswith("metrics.") or f in {"duration", "seed"})
+    right = frozenset(
+        i for i, (_, f) in enumerate(fields) if f.startswith("metrics.") or f in {"duration", "seed"}
+    )
     styles = [_STATUS_STYLE.get(run.status, "plain") for run in folded]
     flexible = next((i for i, (_, f) in enumerate(fields) if f in {"description", "notes"}), None)
     blocks: list[Block] = [Table([h for h, _ in fields], rows, right, styles, flexible)]
@@ -92,8 +105,8 @@ def _fields(project: Project, runs: Sequence[RunRecord], columns: str | None) ->
     if columns:
         from corrida.runs.query import compile_order
 
-        fields = [name for name, _ in compile_order(columns)]
-        return [(f.removeprefix("metrics.").removeprefix("params."), f) for f in fields]
+        chosen = [name for name, _ in compile_order(columns)]
+        return [(f.removeprefix("metrics.").removeprefix("params."), f) for f in chosen]
     fields = [("id", "id"), ("pipeline", "pipeline"), ("status", "status"), ("created", "created")]
     own = _pipeline_columns(project, runs)
     if own is not None:
@@ -153,7 +166,11 @@ def show(reference: str, *, as_json: bool, store: str | None) -> int:
         whole = run.as_json()
         if run.status != "unreadable":
             content = run.run_file()
-            whole |= {"environment": content.environment, "manifest": run.manifest(), "artifacts": run.artifacts()}
+            whole |= {
+                "environment": content.environment,
+                "manifest": run.manifest(),
+                "artifacts": run.artifacts(),
+            }
             whole["files"] = content.files
         print_json(whole)
         return 0
@@ -161,80 +178,3 @@ def show(reference: str, *, as_json: bool, store: str | None) -> int:
 
     show_blocks(run_blocks(run))
     return 0
-
-
-@click.command()
-@click.argument("reference", default="latest")
-@click.option("--wrong", is_flag=True, help="Only items whose answer is wrong.")
-@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this item; repeatable.")
-@click.option("--limit", "-n", type=click.IntRange(1), metavar="N", help="At most N items [default on a terminal: 50].")
-@click.option("--columns", metavar="NAMES", help="Columns to show, separated by commas.")
-@json_option
-@store_option
-def items(
-    reference: str, *, wrong: bool, ids: tuple[str, ...], limit: int | None, columns: str | None, as_json: bool, store: str | None
-) -> int:  # fmt: skip
-    """List the items of a run: what came out, what was expected."""
-    run = open_store(store).get(reference)
-    if not run.has_items():
-        click.echo(f"the run {run.id} has no items", err=True)
-        return 0
-    import polars as pl
-
-    from corrida.errors import InvalidData
-
-    frame = run.items()
-    if ids:
-        frame = frame.filter(pl.col("item_id").is_in(list(ids)))
-        if frame.is_empty():
-            raise InvalidData(f"the run {run.id} has no item {', '.join(ids)}; `corrida items {run.id}` lists them")
-    if wrong:
-        if "correct" not in frame.columns:
-            raise InvalidData(f"the items of the run {run.id} do not say what is correct (no column correct)")
-        frame = frame.filter(~pl.col("correct"))
-    if columns:
-        chosen = [c.strip() for c in columns.split(",")]
-        if unknown := [c for c in chosen if c not in frame.columns]:
-            raise InvalidData(f"there is no column {', '.join(unknown)}; there are {', '.join(frame.columns)}")
-        frame = frame.select(chosen)
-    total = frame.height
-    if limit is None and on_terminal() and not as_json:
-        limit = 50
-    frame = frame.head(limit) if limit else frame
-    if as_json:
-        print_json(frame.to_dicts())
-        return 0
-    from corrida.analysis.blocks import Block, Line, Table
-
-    names = list(frame.columns) if columns else _readable_columns(frame.columns)
-    rows = [[_item_cell(row[name]) for name in names] for row in frame.iter_rows(named=True)]
-    styles: list[Style] = [
-        {True: "good", False: "bad"}.get(row.get("correct"), "plain")  # type: ignore[misc]
-        for row in frame.iter_rows(named=True)
-    ]
-    blocks: list[Block] = [Table(names, rows, styles=styles, flexible=_widest(names, rows))]
-    if frame.height < total:
-        blocks.append(Line(f"… {total - frame.height} more; -n {total} shows all", "quiet", 1))
-    show_blocks(blocks)
-    return 0
-
-
-def _readable_columns(names: Sequence[str]) -> list[str]:
-    first = [n for n in ("item_id", "text", "title", "input", "output", "output_title", "expected", "correct", "score", "loss") if n in names]
-    return first + [n for n in names if n not in first][: max(0, 9 - len(first))]
-
-
-def _item_cell(value: Any) -> str:
-    from corrida.runs.numbers import format_number
-
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return format_number(value) if isinstance(value, float) else " ".join(str(value).split())
-
-
-def _widest(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
-    if not rows:
-        return None
-    return max(range(len(names)), key=lambda i: sum(len(row[i]) for row in rows[:100]))

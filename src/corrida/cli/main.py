@@ -30,7 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "list": Entry("corrida.cli.look:list_", "List runs, the newest first.", "Look"),
     "list-runs": Entry("corrida.cli.look:list_", "List runs (the same as list).", "Look", hidden=True),
     "show": Entry("corrida.cli.look:show", "Show one run: what it was, what came out.", "Look"),
-    "items": Entry("corrida.cli.look:items", "List the items of a run.", "Look"),
+    "items": Entry("corrida.cli.items:items", "List the items of a run.", "Look"),
     "compare": Entry("corrida.cli.compare:compare", "Compare two runs.", "Look"),
     "restore": Entry("corrida.cli.back:restore", "Put the configurations of a run back.", "Go back"),
     "undo": Entry("corrida.cli.back:undo", "Take back the last restore or removal.", "Go back"),
@@ -90,7 +90,9 @@ class CorridaGroup(click.Group):
                 formatter.write_dl([(name.ljust(width), text) for name, text in rows])
 
 
-@click.group(cls=CorridaGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=CorridaGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, message="corrida %(version)s")
 def cli() -> None:
     """Keep every run of a pipeline as a plain folder: list, compare, roll back.
@@ -112,7 +114,7 @@ def run_cli(argv: list[str]) -> int:
         The exit code.
     """
     try:
-        result: Any = cli.main(argv, prog_name="corrida", standalone_mode=False)
+        result: Any = cli.main(argv, prog_name="corrida", standalone_mode=False, obj=["corrida", *argv])
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ def terminal_progress(items: Iterable[T], total: int | None, label: str) -> Iter
     if not sys.stderr.isatty():
         yield from items
         return
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     started = time.monotonic()
     iterator = iter(items)
@@ -33,7 +33,14 @@ def terminal_progress(items: Iterable[T], total: int | None, label: str) -> Iter
 
 def _with_bar(items: Iterator[T], done: int, total: int | None, label: str) -> Iterator[T]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -47,9 +54,7 @@ def _with_bar(items: Iterator[T], done: int, total: int | None, label: str) -> I
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label or "working", total=total, completed=done, rate="")
         started = time.monotonic()
-        seen = 0
-        for item in items:
+        for seen, item in enumerate(items, 1):
             yield item
-            seen += 1
             rate = seen / max(1e-9, time.monotonic() - started)
             bar.update(task, advance=1, rate=f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")

@@ -23,8 +23,17 @@ data = [{data}]
 
 
 @click.command()
-@click.option("--pipeline", "name", default="jobs", show_default=True, metavar="NAME", help="Name of its first pipeline.")
-@click.option("--uses", default="matching", show_default=True, help="What that is: a pipeline, or module:function.")
+@click.option(
+    "--pipeline",
+    "name",
+    default="jobs",
+    show_default=True,
+    metavar="NAME",
+    help="Name of its first pipeline.",
+)
+@click.option(
+    "--uses", default="matching", show_default=True, help="What that is: a pipeline, or module:function."
+)
 @store_option
 def init(name: str, uses: str, *, store: str | None) -> int:
     """Write a corrida.toml for this folder; one that is there already stays."""
@@ -35,7 +44,9 @@ def init(name: str, uses: str, *, store: str | None) -> int:
 
     file = Path.cwd() / PROJECT_FILE
     configs = '"config/*.json"' if list(Path.cwd().glob("config/*.json")) else ""
-    text = _TEMPLATE.format(store=store or "runs", name=validate_alias(name), uses=uses, configs=configs, data="")
+    text = _TEMPLATE.format(
+        store=store or "runs", name=validate_alias(name), uses=uses, configs=configs, data=""
+    )
     try:
         write_new(file, text.encode())
     except FileExistsError:
@@ -56,10 +67,17 @@ def pipelines(*, as_json: bool, store: str | None) -> int:
     known = known_pipelines()
     texts = {k.name: k.description for k in known}
     own = [
-        {"name": name, "origin": "corrida.toml", "uses": s.uses or name, "description": texts.get(s.uses or name, "")}
+        {
+            "name": name,
+            "origin": "corrida.toml",
+            "uses": s.uses or name,
+            "description": texts.get(s.uses or name, ""),
+        }
         for name, s in sorted(project.settings.pipelines.items())
     ]
-    found = own + [{"name": k.name, "origin": k.origin, "uses": k.name, "description": k.description} for k in known]
+    found = own + [
+        {"name": k.name, "origin": k.origin, "uses": k.name, "description": k.description} for k in known
+    ]
     if as_json:
         print_json(found)
         return 0

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from corrida.cli.common import F, json_option, open_project, parse_pairs, print_json, show_blocks, store_option
+from corrida.cli.common import command_line, (
+    F,
+    json_option,
+    open_project,
+    parse_pairs,
+    print_json,
+    show_blocks,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from corrida.execute import Executed, RunOptions
@@ -16,11 +23,21 @@ if TYPE_CHECKING:
 
 def _run_options(function: F) -> F:
     options = [
-        click.option("--config", "configs", multiple=True, metavar="FILE", help="A configuration file or glob; repeatable."),
+        click.option(
+            "--config",
+            "configs",
+            multiple=True,
+            metavar="FILE",
+            help="A configuration file or glob; repeatable.",
+        ),
         click.option("--data", multiple=True, metavar="FILE", help="A data file or glob; repeatable."),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A value that wins over the files."),
+        click.option(
+            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A value that wins over the files."
+        ),
         click.option("--run-id", metavar="ID", help="Exactly this id; one that is taken is an error."),
-        click.option("--run-tag", metavar="TAG", help="The id becomes run_TAG, with a number when that is taken."),
+        click.option(
+            "--run-tag", metavar="TAG", help="The id becomes run_TAG, with a number when that is taken."
+        ),
         click.option("--source", metavar="TEXT", help="What is processed, as in gold_set_100."),
         click.option("--description", metavar="TEXT", help="What is different this time."),
         click.option("--notes", metavar="TEXT", help="Anything else worth remembering."),
@@ -37,7 +54,9 @@ def _run_options(function: F) -> F:
 
 @click.command()
 @click.argument("pipeline")
-@click.option("--items", metavar="FILE", help="Only the items of this file: ids, one a line, or a table or JSON list.")
+@click.option(
+    "--items", metavar="FILE", help="Only the items of this file: ids, one a line, or a table or JSON list."
+)
 @_run_options
 def run(pipeline: str, items: str | None, *, as_json: bool, store: str | None, **given: Any) -> int:
     """Run PIPELINE, a name of corrida.toml or of `corrida pipelines`, and keep the run.
@@ -49,16 +68,22 @@ def run(pipeline: str, items: str | None, *, as_json: bool, store: str | None, *
 
     project = open_project(store)
     options = _options(project, given, items=relative_to_project(project, items) if items else None)
-    done = run_pipeline(project, pipeline, options, argv=["corrida", *sys.argv[1:]], progress=terminal_progress)
+    done = run_pipeline(
+        project, pipeline, options, argv=command_line(), progress=terminal_progress
+    )
     _report(project, done, as_json=as_json)
     return 0
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("--pipeline", metavar="NAME", help="Name under which the run is listed [default: that of the script].")
+@click.option(
+    "--pipeline", metavar="NAME", help="Name under which the run is listed [default: that of the script]."
+)
 @_run_options
-def exec_(command: tuple[str, ...], pipeline: str | None, *, as_json: bool, store: str | None, **given: Any) -> int:
+def exec_(
+    command: tuple[str, ...], pipeline: str | None, *, as_json: bool, store: str | None, **given: Any
+) -> int:
     """Run any COMMAND (after --) and keep the run.
 
     The command finds its run folder in CORRIDA_RUN_DIR. metrics.json, history.jsonl and items.csv that it writes
@@ -69,7 +94,9 @@ def exec_(command: tuple[str, ...], pipeline: str | None, *, as_json: bool, stor
 
     project = open_project(store)
     options = _options(project, given, items=None)
-    code, done = run_command(project, list(command), options, pipeline=pipeline, argv=["corrida", *sys.argv[1:]])
+    code, done = run_command(
+        project, list(command), options, pipeline=pipeline, argv=command_line()
+    )
     _report(project, done, as_json=as_json, quiet=True)
     return code if code >= 0 else 128 - code
 
@@ -109,7 +136,11 @@ def _report(project: Project, done: Executed, *, as_json: bool, quiet: bool = Fa
     if done.record is None:
         blocks.append(Line("nothing was kept (--no-save)", "quiet"))
     else:
-        blocks.append(Line(f"{done.run_id}  {done.record.status}, in {project.store_folder.name}/{done.run_id}", "strong"))
+        blocks.append(
+            Line(
+                f"{done.run_id}  {done.record.status}, in {project.store_folder.name}/{done.run_id}", "strong"
+            )
+        )
     if quiet and as_json is False:
         from corrida.analysis.blocks import to_text
 

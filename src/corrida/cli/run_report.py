@@ -10,16 +10,40 @@ from corrida.runs.numbers import format_number
 from corrida.runs.record import flatten
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from corrida.runs.record import RunRecord
 
-_PARAMS_SHOWN = 40
+_SHOWN = 40
 
 
 def run_blocks(run: RunRecord) -> list[Block]:
     """Return a run for people, the most asked for first."""
-    style: Style = {"finished": "good", "running": "warning"}.get(run.status, "bad")  # type: ignore[assignment]
+    blocks = _head(run)
+    if run.metrics:
+        rows = [[name, format_number(value)] for name, value in run.metrics.items()]
+        styles: list[Style] = [
+            "strong" if run.primary_metric and run.primary_metric.name == name else "plain"
+            for name in run.metrics
+        ]
+        blocks += [Heading("Metrics"), Table(("metric", "value"), rows, frozenset({1}), styles, flexible=0)]
+    if run.item_counts:
+        counts = ", ".join(f"{count} {name}" for name, count in run.item_counts.items() if name != "count")
+        text = f"{run.item_counts['count']} items" + (f": {counts}" if counts else "")
+        blocks += [Heading("Items"), Line(text, "plain", 1)]
+    if run.status != "unreadable":
+        blocks += _inputs(run)
+        blocks += _listed("Files", run.artifacts())
+    return blocks
+
+
+def _head(run: RunRecord) -> list[Block]:
+    styles: dict[str, Style] = {"finished": "good", "running": "warning"}
     title = run.id + "".join(f" @{alias}" for alias in run.aliases)
-    blocks: list[Block] = [Line(title, "strong"), Line(f"{run.pipeline or 'unknown'}, {run.status}", style, 1)]
+    blocks: list[Block] = [
+        Line(title, "strong"),
+        Line(f"{run.pipeline or 'unknown'}, {run.status}", styles.get(run.status, "bad"), 1),
+    ]
     if run.summary:
         blocks.append(Line(run.summary, "plain", 1))
     if run.error:
@@ -38,41 +62,44 @@ def run_blocks(run: RunRecord) -> list[Block]:
         ("code", _code(run)),
     ]
     blocks += [Line(f"{name.ljust(12)} {value}", "plain", 1) for name, value in facts if value]
-    blocks += [Line(f"note         {n.text} ({n.author}, {short_time(n.time)})", "plain", 1) for n in run.later_notes]
+    blocks += [
+        Line(f"note         {n.text} ({n.author}, {short_time(n.time)})", "plain", 1) for n in run.later_notes
+    ]
     blocks += [Line(f"warning      {text}", "warning", 1) for text in run.warnings]
-    if run.metrics:
-        rows = [[name, format_number(value)] for name, value in run.metrics.items()]
-        styles: list[Style] = [
-            "strong" if run.primary_metric and run.primary_metric.name == name else "plain" for name in run.metrics
-        ]
-        blocks += [Heading("Metrics"), Table(("metric", "value"), rows, frozenset({1}), styles, flexible=0)]
-    if run.status == "unreadable":
-        return blocks
-    if run.items:
-        counts = ", ".join(f"{count} {name}" for name, count in run.items.items() if name != "count")
-        blocks += [Heading("Items"), Line(f"{run.items['count']} items" + (f": {counts}" if counts else ""), "plain", 1)]
+    return blocks
+
+
+def _inputs(run: RunRecord) -> list[Block]:
+    blocks: list[Block] = []
     params = list(flatten(run.params).items())
     if params:
-        rows = [[name, str(value)] for name, value in params[:_PARAMS_SHOWN]]
+        rows = [[name, str(value)] for name, value in params[:_SHOWN]]
         blocks += [Heading("Parameters"), Table(("name", "value"), rows)]
-        if len(params) > _PARAMS_SHOWN:
-            blocks.append(Line(f"… {len(params) - _PARAMS_SHOWN} more in {run.id}/config.yaml", "quiet", 1))
-    if run.configs:
-        blocks += [Heading("Configs")]
-        blocks += [Line(f"{c.origin}  {c.sha256[7:19]}", "plain", 1) for c in run.configs]
+        if len(params) > _SHOWN:
+            blocks.append(Line(f"… {len(params) - _SHOWN} more in {run.id}/config.yaml", "quiet", 1))
+    blocks += _listed("Configs", [f"{c.origin}  {c.sha256[7:19]}" for c in run.configs])
     data = run.manifest().get("data", [])
     if data:
         rows = [
-            [str(d["path"]), str(d.get("role", "")), str(d.get("rows", "")), _size(int(d["size"])), str(d["sha256"])[7:19]]
+            [
+                str(d["path"]),
+                str(d.get("role", "")),
+                str(d.get("rows", "")),
+                _size(int(d["size"])),
+                d["sha256"][7:19],
+            ]
             for d in data
         ]
-        blocks += [Heading("Data"), Table(("file", "role", "rows", "size", "digest"), rows, frozenset({2, 3}), flexible=0)]
-    artifacts = run.artifacts()
-    if artifacts:
-        blocks += [Heading("Files"), *(Line(name, "plain", 1) for name in artifacts[:_PARAMS_SHOWN])]
-        if len(artifacts) > _PARAMS_SHOWN:
-            blocks.append(Line(f"… {len(artifacts) - _PARAMS_SHOWN} more", "quiet", 1))
+        table = Table(("file", "role", "rows", "size", "digest"), rows, frozenset({2, 3}), flexible=0)
+        blocks += [Heading("Data"), table]
     return blocks
+
+
+def _listed(heading: str, lines: Sequence[str]) -> list[Block]:
+    if not lines:
+        return []
+    blocks: list[Block] = [Heading(heading), *(Line(line, "plain", 1) for line in lines[:_SHOWN])]
+    return [*blocks, Line(f"… {len(lines) - _SHOWN} more", "quiet", 1)] if len(lines) > _SHOWN else blocks
 
 
 def _code(run: RunRecord) -> str | None:

@@ -45,7 +45,15 @@ DEMOS = {
             ),
             Command(
                 "What it got wrong; this is what the next rules are written from.",
-                ("items", "latest", "--wrong", "-n", "8", "--columns", "item_id,text,output_title,expected,decided_by"),
+                (
+                    "items",
+                    "latest",
+                    "--wrong",
+                    "-n",
+                    "8",
+                    "--columns",
+                    "item_id,text,output_title,expected,decided_by",
+                ),
             ),
             Replace(
                 "Somebody adds rules R14 to R17 and edits two word lists:",
@@ -54,7 +62,14 @@ DEMOS = {
             ),
             Command(
                 "The same titles with the new rules.",
-                ("run", "jobs", "--run-tag", "rules_1.2", "--description", "rules R14 to R17 from the misses"),
+                (
+                    "run",
+                    "jobs",
+                    "--run-tag",
+                    "rules_1.2",
+                    "--description",
+                    "rules R14 to R17 from the misses",
+                ),
             ),
             Command("Both runs.", ("list",)),
             Command("What changed, and which titles flipped.", ("compare", "--latest")),
@@ -88,9 +103,13 @@ def lay_out(demo: Demo, folder: Path) -> None:
         AlreadyExists: there is something in the folder.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise AlreadyExists(f"{folder.name} is not empty; choose another folder with --to, or remove it first")
+        raise AlreadyExists(
+            f"{folder.name} is not empty; choose another folder with --to, or remove it first"
+        )
     with as_file(files(__name__) / demo.name) as source:
-        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("steps", "__pycache__"))
+        shutil.copytree(
+            source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("steps", "__pycache__")
+        )
 
 
 def read_step(demo: Demo, name: str) -> bytes:

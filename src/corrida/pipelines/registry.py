@@ -149,7 +149,9 @@ def merge_configs(files: Sequence[ConfigFile], overrides: Mapping[str, Any]) -> 
     merged: dict[str, Any] = {}
     for file in files:
         if not isinstance(file.content, dict):
-            raise InvalidConfig(f"{file.path} is a {type(file.content).__name__} at its top; it must be an object")
+            raise InvalidConfig(
+                f"{file.path} is a {type(file.content).__name__} at its top; it must be an object"
+            )
         _merge(merged, file.content)
     for key, value in overrides.items():
         place = merged

@@ -34,7 +34,7 @@ _FIELDS = (
     "parent",
     "metrics",
     "primary_metric",
-    "items",
+    "item_counts",
 )
 
 

@@ -97,7 +97,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     primary_metric: PrimaryMetric | None = None
     directions: dict[str, Direction] = {}
     summary: str | None = None
-    items: dict[str, int] | None = None
+    item_counts: dict[str, int] | None = None
     error: Failure | None = None
     warnings: tuple[str, ...] = ()
     configs: tuple[ConfigCopy, ...] = ()

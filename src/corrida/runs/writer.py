@@ -259,7 +259,7 @@ class RunWriter(RunLog):
                 git = msgspec.structs.replace(git, diff=layout.DIFF)
             files = _seal_files(self.dir)
             content = self._write_run_file(
-                seal=True, status=status, error=failure, items=counts, git=git, files=files, durable=True
+                seal=True, status=status, error=failure, item_counts=counts, git=git, files=files, durable=True
             )
             fsync_dir(self._root)
         append_to_index(self._root, msgspec.convert(content, RunFile))
@@ -285,7 +285,7 @@ class RunWriter(RunLog):
             "summary": self._summary,
             "metrics": self._metrics,
             "primary_metric": spec.primary_metric,
-            "items": more.get("items"),
+            "item_counts": more.get("item_counts"),
             "error": more.get("error"),
             "warnings": self._warnings,
             "params": self._params,

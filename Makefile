@@ -1,0 +1,49 @@
+# Two commands on a clean machine: `make demo` shows it, `make test` proves it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+WORKERS ?= 2
+
+.PHONY: help demo test check docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   install, then run the matching demo on real job titles (in .demo)"
+	@echo "make test   install, then run all tests"
+	@echo "make check  ruff, mypy --strict, import-linter"
+	@echo "make docs   write the generated pages of docs/ anew"
+	@echo "make clean  remove what the above made"
+
+# The environment is built anew when it is missing, when pyproject.toml changed, or when Python did.
+$(VENV)/base: pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit("corrida needs Python 3.11 or later, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@echo "installing corrida into $(VENV) …"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/base
+	@echo "installing what the tests need …"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/base
+	@rm -rf .demo
+	@$(BIN)/corrida demo matching --to .demo/matching
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/dev
+	$(BIN)/python tools/write_docs.py
+
+clean:
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
