@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corrida.cli.common import command_line, (
+from corrida.cli.common import (
     F,
+    command_line,
     json_option,
     open_project,
     parse_pairs,
@@ -68,9 +69,7 @@ def run(pipeline: str, items: str | None, *, as_json: bool, store: str | None, *
 
     project = open_project(store)
     options = _options(project, given, items=relative_to_project(project, items) if items else None)
-    done = run_pipeline(
-        project, pipeline, options, argv=command_line(), progress=terminal_progress
-    )
+    done = run_pipeline(project, pipeline, options, argv=command_line(), progress=terminal_progress)
     _report(project, done, as_json=as_json)
     return 0
 
@@ -94,9 +93,7 @@ def exec_(
 
     project = open_project(store)
     options = _options(project, given, items=None)
-    code, done = run_command(
-        project, list(command), options, pipeline=pipeline, argv=command_line()
-    )
+    code, done = run_command(project, list(command), options, pipeline=pipeline, argv=command_line())
     _report(project, done, as_json=as_json, quiet=True)
     return code if code >= 0 else 128 - code
 
