@@ -1,0 +1,146 @@
+"""Write the generated parts of the documentation: docs/cli.md, and the tour in README.md with its real output.
+
+    python tools/write_docs.py            # write
+    python tools/write_docs.py --check    # say what is out of date, and exit with 1
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+_TOUR = re.compile(r"(<!-- tour -->\n).*?(<!-- /tour -->)", re.DOTALL)
+_TIME = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d")
+
+# A command as it is typed, and how much of its output is shown; None shows all.
+TOUR: tuple[tuple[str, str, int | None], ...] = (
+    ("Two runs of the demo: the first rules, and the rules that somebody wrote after reading the misses.", "corrida list", None),
+    ("Is it better, what changed, and which items flipped?", "corrida compare --latest --only-changed --items 5", None),
+    ("What does one run know of itself?", "corrida show latest", 14),
+    ("Back to the rules of the run before: a look first, then the bytes.", "corrida restore latest~1 --dry-run", None),
+    ("", "corrida restore latest~1 --yes", -1),
+    ("", "corrida undo", None),
+    ("Is every run still what was written?", "corrida verify", None),
+)
+
+
+def cli_page() -> str:
+    """Return docs/cli.md: every command with its help, as the program prints it."""
+    from corrida.cli.main import COMMANDS, cli
+
+    parts = [
+        "# Command line\n",
+        "Written by `make docs` from the program itself.\n",
+        "A run is named by its id, a unique prefix of it, `latest` (the newest finished run), `latest~1` (the finished "
+        "run before it) or `@alias`.\n",
+        "Exit codes: 0 fine; 1 worse, failed or refused; 2 wrong use; 130 interrupted. `corrida exec` passes on the "
+        "code of its command.\n",
+        "| variable | meaning |\n| --- | --- |\n"
+        "| `CORRIDA_DIR` | the store, where neither `--store` is given nor another is wanted |\n"
+        "| `CORRIDA_CACHE_DIR` | where catalogs are kept; else `$XDG_CACHE_HOME/corrida`, else `~/.cache/corrida` |\n"
+        "| `CORRIDA_RUN_DIR` | set by `corrida exec` for its command: the run folder |\n"
+        "| `CORRIDA_DEBUG` | show the traceback of an error |\n"
+        "| `NO_COLOR` | no colours |\n",
+        _block(_help(cli, "corrida", None)),
+    ]
+    context = click.Context(cli, info_name="corrida")
+    for name, entry in COMMANDS.items():
+        command = cli.get_command(context, name)
+        if command is None or entry.hidden:
+            continue
+        parts += [f"## corrida {name}\n", _block(_help(command, name, context))]
+    return "\n".join(parts)
+
+
+def _help(command: click.Command, name: str, parent: click.Context | None) -> str:
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    return command.get_help(context)
+
+
+def _block(text: str) -> str:
+    return f"```text\n{text}\n```\n"
+
+
+def tour() -> str:
+    """Return the tour of the README, made by running its commands in a fresh demo."""
+    from corrida.cli.main import run_cli
+
+    parts: list[str] = []
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder, _environment(Path(folder)):
+        os.chdir(folder)
+        try:
+            _run(run_cli, "corrida demo matching --to demo-matching")
+            os.chdir("demo-matching")
+            for told, command, shown in TOUR:
+                output = _run(run_cli, command)
+                lines = _TIME.sub("2026-11-21 10:00", output).rstrip("\n").split("\n")
+                if shown is not None and shown >= 0 and len(lines) > shown:
+                    lines = [*lines[:shown], "…"]
+                elif shown == -1:
+                    lines = lines[-1:]
+                if told:
+                    parts.append(f"{told}\n")
+                parts.append("```console\n$ " + command + "\n" + "\n".join(lines) + "\n```\n")
+        finally:
+            os.chdir(before)
+    return "\n".join(parts)
+
+
+@contextlib.contextmanager
+def _environment(folder: Path) -> contextlib.Generator[None]:
+    changed = {"CORRIDA_CACHE_DIR": str(folder / "cache"), "COLUMNS": "110"}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _run(run_cli: object, command: str) -> str:
+    captured = io.StringIO()
+    with contextlib.redirect_stdout(captured):
+        code = run_cli(shlex.split(command)[1:])  # type: ignore[operator]
+    if code != 0:
+        raise SystemExit(f"{command} ended with {code}")
+    return captured.getvalue()
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated page with its content."""
+    readme = ROOT / "README.md"
+    shown = tour()
+    return {
+        ROOT / "docs" / "cli.md": cli_page(),
+        readme: _TOUR.sub(lambda m: m.group(1) + shown + m.group(2), readme.read_text(encoding="utf-8")),
+    }
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is out of date; run `make docs`")
+        return 1 if stale else 0
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
