@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pexpect
 import pytest
 
 
@@ -22,6 +27,136 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+class Said(NamedTuple):
+    """What a command said: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class CommandLine:
+    """The command line: called in this process, as a process of its own, or on a terminal."""
+
+    script = str(Path(sys.executable).with_name("corrida"))
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: object, code: int = 0) -> Said:
+        from corrida.cli.main import run_cli
+
+        self._capsys.readouterr()
+        got = run_cli([str(a) for a in arguments])
+        out, err = self._capsys.readouterr()
+        assert got == code, f"exit code {got}\n{out}\n{err}"
+        assert "Traceback" not in out + err
+        return Said(got, out, err)
+
+    def refuses(self, *arguments: object, code: int = 2) -> str:
+        """Call a command that must fail with one sentence, and return that sentence."""
+        said = self(*arguments, code=code)
+        lines = said.err.splitlines()
+        assert len(lines) == 1, said.err
+        assert lines[0].startswith("corrida: "), said.err
+        return lines[0].removeprefix("corrida: ")
+
+    def process(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        settings: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 60}
+        return subprocess.run([self.script, *map(str, arguments)], check=False, **(settings | options))
+
+    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+        settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([self.script, *map(str, arguments)], **(settings | options))
+
+    def terminal(self, width: int, *arguments: object, colour: bool = False, code: int = 0) -> str:
+        """Run a command on a terminal of ``width`` columns and return what it shows."""
+        environment = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "NO_COLOR"}}
+        environment |= {"TERM": "xterm-256color"} if colour else {"NO_COLOR": "1", "TERM": "dumb"}
+        child = pexpect.spawn(
+            self.script,
+            [str(a) for a in arguments],
+            dimensions=(50, width),
+            encoding="utf-8",
+            timeout=60,
+            env=environment,  # type: ignore[arg-type]
+        )
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == code, child.before
+        return str(child.before).replace("\r\n", "\n")
+
+
+@pytest.fixture
+def corrida(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """The command line."""
+    return CommandLine(capsys)
+
+
+TOY = '''
+"""A pipeline of the project: words to answers."""
+
+import polars as pl
+
+
+def answer(data, config, recorder):
+    """Answers texts by the first rule whose word they hold."""
+    frame = pl.read_csv(data.files[0], infer_schema=False)
+    if data.item_ids is not None:
+        frame = frame.filter(pl.col("id").is_in(list(data.item_ids)))
+    rules = [r for r in config.get("rules", []) if r.get("active", True)]
+    rows = []
+    for row in recorder.progress(frame.to_dicts(), label="answering"):
+        output = next((r["answer"] for r in rules if r["word"] in row["text"]), None)
+        rows.append({"item_id": row["id"], "text": row["text"], "output": output,
+                     "expected": row["gold"], "correct": output == row["gold"]})
+    decided = [r for r in rows if r["output"] is not None]
+    metrics = {"loss": sum(not r["correct"] for r in rows) / len(rows), "items": len(rows)}
+    if decided:
+        metrics["precision"] = sum(r["correct"] for r in decided) / len(decided)
+    from corrida import Outcome
+    return Outcome(metrics=metrics, items=pl.DataFrame(rows), summary=f"{len(decided)} of {len(rows)} answered")
+'''
+
+
+class Toy:
+    """A small project with a pipeline of its own, whose rules a test edits."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "config").mkdir()
+        (root / "data").mkdir()
+        (root / "toy_pipeline.py").write_text(TOY, encoding="utf-8")
+        (root / "corrida.toml").write_text(
+            '[pipelines.jobs]\nuses = "toy_pipeline:answer"\nconfigs = ["config/*.json"]\n'
+            'data = ["data/texts.csv"]\nprimary_metric = "precision"\nsource = "gold_set_4"\n',
+            encoding="utf-8",
+        )
+        self.texts(["1,a cook,C", "2,a baker,B", "3,a waiter,W", "4,head cook,C"])
+        self.rules("1.1", [{"id": "R1", "word": "a ", "answer": "C"}], description="the first rules")
+
+    def texts(self, rows: list[str]) -> None:
+        (self.root / "data" / "texts.csv").write_text(
+            "\n".join(["id,text,gold", *rows]) + "\n", encoding="utf-8"
+        )
+
+    def rules(self, version: str, rules: list[dict[str, Any]], **more: Any) -> bytes:
+        content = {"version": version, **more, "rules": rules}
+        data = json.dumps(content, indent=2).encode() + b"\n"
+        (self.root / "config" / "rules.json").write_bytes(data)
+        return data
+
+
+@pytest.fixture
+def toy(project: Path) -> Toy:
+    """A project with a small pipeline of its own, whose folder is the working folder."""
+    return Toy(project)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

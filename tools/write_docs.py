@@ -19,7 +19,8 @@ import click
 
 ROOT = Path(__file__).resolve().parent.parent
 _TOUR = re.compile(r"(<!-- tour -->\n).*?(<!-- /tour -->)", re.DOTALL)
-_TIME = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d")
+# What differs from one time to the next.
+_TIMES = ((re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d"), "2026-11-21 10:00"), (re.compile(r"\b\d+\.\d s$", re.M), "0.7 s"))
 
 # A command as it is typed, and how much of its output is shown; None shows all.
 TOUR: tuple[tuple[str, str, int | None], ...] = (
@@ -62,7 +63,14 @@ def cli_page() -> str:
 
 
 def _help(command: click.Command, name: str, parent: click.Context | None) -> str:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    context = click.Context(
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=100,
+        max_content_width=100,
+        help_option_names=["-h", "--help"],
+    )
     return command.get_help(context)
 
 
@@ -83,7 +91,9 @@ def tour() -> str:
             os.chdir("demo-matching")
             for told, command, shown in TOUR:
                 output = _run(run_cli, command)
-                lines = _TIME.sub("2026-11-21 10:00", output).rstrip("\n").split("\n")
+                for pattern, fixed in _TIMES:
+                    output = pattern.sub(fixed, output)
+                lines = output.rstrip("\n").split("\n")
                 if shown is not None and shown >= 0 and len(lines) > shown:
                     lines = [*lines[:shown], "…"]
                 elif shown == -1:

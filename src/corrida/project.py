@@ -94,6 +94,8 @@ def find_project(start: Path | None = None, *, store: str | os.PathLike[str] | N
     file, settings = _find_settings(here)
     root = file.parent if file else here
     named = store if store is not None else os.environ.get(STORE_VARIABLE) or None
+    if named is not None and not os.fspath(named):
+        raise InvalidConfig("the store is an empty name; name a folder with --store")
     folder = Path.cwd() / named if named is not None else root / (settings.store or DEFAULT_FOLDER)
     return Project(root, file, settings, Path(os.path.normpath(folder)))
 
@@ -106,7 +108,8 @@ def _find_settings(here: Path) -> tuple[Path | None, Settings]:
         shared = folder / "pyproject.toml"
         if shared.is_file():
             document = _load(shared)
-            section = document.get("tool", {}).get("corrida")
+            tool = document.get("tool")
+            section = tool.get("corrida") if isinstance(tool, dict) else None
             if section is not None:
                 return shared, _convert(shared, section)
         if (folder / ".git").exists():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import numbers
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -112,7 +114,12 @@ def start_run(
         capture=capture,
     )
     if not save or opened is None:
-        return RunWriter(Path(tempfile.mkdtemp(prefix="corrida-unsaved-")), spec, keep=False)
+        folder = Path(tempfile.mkdtemp(prefix="corrida-unsaved-"))
+        try:
+            return RunWriter(folder, spec, keep=False)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return opened.start(spec)
 
 
@@ -121,7 +128,7 @@ def _listed(paths: Paths) -> list[str | os.PathLike[str]]:
 
 
 def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    from corrida.runs.run_log import plain
+    from corrida.runs.plain import plain
 
     return {str(k): plain(v) for k, v in params.items()}
 
@@ -186,38 +193,52 @@ def _tracked(function: Callable[..., Any], options: Mapping[str, Any]) -> Callab
 
     signature = inspect.signature(function)
 
-    @functools.wraps(function)
-    def recorded(*args: Any, **kwargs: Any) -> Any:
+    def settings_of(args: Any, kwargs: Any) -> dict[str, Any]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         settings = {"pipeline": function.__name__, **options}
-        for name in ("source", "description", "notes", "seed"):
-            if bound.arguments.get(name) not in {None, ""} and name not in options:
-                settings[name] = bound.arguments[name]
+        for name, kind in (("source", str), ("description", str), ("notes", str), ("seed", numbers.Integral)):
+            value = bound.arguments.get(name)
+            if isinstance(value, kind) and value != "" and name not in options:
+                settings[name] = value
         given = {
             name: value
             for name, value in bound.arguments.items()
             if isinstance(value, str | int | float | bool) and name not in settings
         }
         settings["params"] = {**given, **(options.get("params") or {})}
-        with start_run(**settings) as run:
-            result = function(*args, **kwargs)
-            if isinstance(result, Mapping):
-                run.log_metrics(_numbers(result))
-                result = {**result, "run_id": run.id}
+        return settings
+
+    @functools.wraps(function)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        with start_run(**settings_of(args, kwargs)) as run:
+            return _with_run_id(run, function(*args, **kwargs))
+
+    @functools.wraps(function)
+    async def recorded_coroutine(*args: Any, **kwargs: Any) -> Any:
+        with start_run(**settings_of(args, kwargs)) as run:
+            return _with_run_id(run, await function(*args, **kwargs))
+
+    return recorded_coroutine if inspect.iscoroutinefunction(function) else recorded
+
+
+def _with_run_id(run: RunWriter, result: Any) -> Any:
+    if not isinstance(result, Mapping):
         return result
+    run.log_metrics(_numbers(result))
+    return {**result, "run_id": run.id}
 
-    return recorded
 
-
-def _numbers(result: Mapping[Any, Any]) -> dict[str, float]:
+def _numbers(result: Mapping[Any, Any]) -> dict[str, Any]:
     return {
         str(name): value
         for name, value in result.items()
-        if isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and name not in {"step", "logged_at"}
+        if _is_number(value) and name not in {"step", "logged_at"}
     }
+
+
+def _is_number(value: object) -> bool:
+    return issubclass(type(value), numbers.Real) and not isinstance(value, bool)
 
 
 def open_store(store: str | os.PathLike[str] | Store | None = None) -> Store:

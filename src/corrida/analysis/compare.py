@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +27,7 @@ class MetricChange(msgspec.Struct, frozen=True):
         name: the metric.
         a: its value before; None when that run does not have it.
         b: its value after, likewise.
-        difference: ``b - a``; None when either is missing.
+        difference: ``b - a``; None when either is missing or not a number.
         direction: whether more or less is better; None when neither.
         better: whether the difference goes the better way; None when it does not move or has no direction.
             Not whether it is more than chance: that is the verdict.
@@ -189,13 +190,27 @@ def compare_metrics(a: RunRecord, b: RunRecord) -> tuple[MetricChange, ...]:
             directions[primary.name] = primary.direction
     for name in dict.fromkeys([*b.metrics, *a.metrics]):
         before, after = a.metrics.get(name), b.metrics.get(name)
-        difference = None if before is None or after is None else after - before
+        difference = _difference(before, after)
         direction = direction_of(name, directions)
         better = None
         if difference and direction:
-            better = (difference > 0) == (direction == "max") if difference == difference else None  # noqa: PLR0124
+            better = (difference > 0) == (direction == "max")
         found.append(MetricChange(name, before, after, difference, direction, better))
     return tuple(found)
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    """Return ``after - before``; None when one is missing or they are no numbers to subtract (NaN)."""
+    if before is None or after is None:
+        return None
+    if before == after:
+        return 0.0  # equal infinities too
+    difference = after - before
+    return None if math.isnan(difference) else difference
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else format_number(value)
 
 
 def _verdict(a: RunRecord, b: RunRecord, metrics: Sequence[MetricChange], metric: str | None) -> Verdict:
@@ -208,7 +223,12 @@ def _verdict(a: RunRecord, b: RunRecord, metrics: Sequence[MetricChange], metric
     row = next((m for m in metrics if m.name == name), MetricChange(name, None, None, None, None, None))
     if row.a is None or row.b is None or row.difference is None:
         lacking = " and ".join(r.id for r, v in ((a, row.a), (b, row.b)) if v is None)
-        sentence = f"{name} is missing in {lacking}, so the runs cannot be compared by it"
+        values = (
+            f"{name} is {_shown(row.a)} and {_shown(row.b)}"
+            if not lacking
+            else f"{name} is missing in {lacking}"
+        )
+        sentence = f"{values}, so the runs cannot be compared by it"
         return Verdict("unknown", name, row.a, row.b, None, row.direction, sentence)
     if row.difference == 0:
         sentence = f"{name} is {format_number(row.a)} in both"

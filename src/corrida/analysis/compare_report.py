@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT_SHOWN = 8
 _CELL = 36
+_IDS_SHOWN = 8
+_KIND_STYLES: dict[str, Style] = {"broken": "bad", "fixed": "good"}
 
 
 def comparison_blocks(
@@ -29,12 +31,13 @@ def comparison_blocks(
     Args:
         comparison: the comparison.
         only_changed: leave out metrics that did not move and sections without a change.
-        items: show at most so many differing items.
+        items: show at most so many differing items; 0 for all.
         details: show every change of a configuration on a line of its own.
     """
     blocks: list[Block] = [Line(f"{comparison.a.id} → {comparison.b.id}", "strong")]
     blocks += [
-        Line(f"{r.id}: {r.description}", "quiet", 1) for r in (comparison.a, comparison.b) if r.description
+        Line(f"{side}  {r.id}" + (f": {r.description}" if r.description else ""), "quiet", 1, hang=3)
+        for side, r in (("A", comparison.a), ("B", comparison.b))
     ]
     blocks += [Heading("Verdict"), Line(comparison.verdict.sentence, "plain", 1)]
     if comparison.items is not None:
@@ -112,7 +115,7 @@ def _value(value: Any) -> str:
 def _metric_blocks(metrics: Sequence[MetricChange], *, only_changed: bool) -> list[Block]:
     rows, styles = [], []
     for metric in metrics:
-        moved = metric.difference != 0
+        moved = metric.difference != 0  # what is missing, or not a number, is shown too
         if only_changed and not moved:
             continue
         rows.append(
@@ -127,7 +130,7 @@ def _metric_blocks(metrics: Sequence[MetricChange], *, only_changed: bool) -> li
         styles.append(_style(metric))
     if not rows:
         return [] if only_changed else [Heading("Metrics"), Line("neither run has metrics", "quiet", 1)]
-    table = Table(("metric", "A", "B", "difference", ""), rows, frozenset({1, 2, 3}), styles, flexible=0)
+    table = Table(("metric", "A", "B", "difference", ""), rows, frozenset({1, 2, 3}), styles)
     return [Heading("Metrics"), table]
 
 
@@ -159,12 +162,14 @@ def _item_blocks(comparison: Comparison, limit: int) -> list[Block]:
     if counts.only_a or counts.only_b:
         text = f"{counts.only_a} only in A, {counts.only_b} only in B: the metrics are not of the same items"
         blocks.append(Line(text, "warning", 1))
+        for side, ids in (("A", items.only_a), ("B", items.only_b)):
+            blocks += _listed_ids(f"only in {side}", ids.to_list(), limit)
     if counts.expected_changed:
         text = f"{counts.expected_changed} have another expected answer: the truth changed, not only the run"
         blocks.append(Line(text, "warning", 1))
     if items.differing.height:
         blocks.append(items_table(items, limit))
-        if items.differing.height > limit:
+        if 0 < limit < items.differing.height:
             rest = items.differing.height - limit
             blocks.append(
                 Line(
@@ -176,19 +181,29 @@ def _item_blocks(comparison: Comparison, limit: int) -> list[Block]:
     return blocks
 
 
+def _listed_ids(what: str, ids: Sequence[str], limit: int) -> list[Line]:
+    if not ids:
+        return []
+    shown = ids[:_IDS_SHOWN] if limit else ids
+    more = f" and {len(ids) - len(shown)} more" if len(ids) > len(shown) else ""
+    return [Line(f"{what}: {', '.join(map(str, shown))}{more}", "plain", 2)]
+
+
 def items_table(items: ItemsDiff, limit: int) -> Table:
     """Return the differing items as a table, the broken ones first."""
     frame = items.differing.head(limit) if limit else items.differing
     described = [c for c in ("text", "title", "input", "name", "question", "prompt") if c in frame.columns][
         :1
     ]
-    rows, styles = [], []
+    rows: list[list[str]] = []
+    styles: list[Style] = []
     for row in frame.iter_rows(named=True):
         answer = [_answer(row.get("output_a")), _answer(row.get("output_b"))]
         texts = [shorten(str(row[c] if row[c] is not None else ""), _CELL) for c in described]
         rows.append([row["kind"], row["item_id"], *answer, _answer(row.get("expected")), *texts])
-        styles.append({"broken": "bad", "fixed": "good"}.get(row["kind"], "plain"))
-    return Table(("", "item", "A", "B", "expected", *described), rows, styles=styles)  # type: ignore[arg-type]
+        styles.append(_KIND_STYLES.get(row["kind"], "plain"))
+    columns = ("", "item", "A", "B", "expected", *described)
+    return Table(columns, rows, styles=styles, whole=frozenset({0, 1}))
 
 
 def _answer(value: Any) -> str:

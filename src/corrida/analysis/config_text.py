@@ -22,7 +22,7 @@ MINUS = "\N{MINUS SIGN}"
 _SIGNS = {"added": "+", "removed": MINUS}
 _VALUE_WIDTH = 40
 _CONTENT_WIDTH = 100
-_NAMES = 3
+_NAMES = 5
 _PIECES = 6
 _WORDS = 4
 # The same edit made to this many elements is told once.

@@ -6,12 +6,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from corrida.analysis.blocks import Block
+    from corrida.analysis.blocks import Block, Line, Table
     from corrida.project import Project
     from corrida.runs.store import Store
 
@@ -78,11 +78,12 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {
     "strong": {"bold": True},
     "plain": {},
 }
+_ROW_STYLES = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", "strong": "bold"}
 
 
 def show_blocks(blocks: Iterable[Block]) -> None:
     """Print blocks: rich tables on a terminal, aligned text where the output is piped."""
-    from corrida.analysis.blocks import Heading, Line, to_text
+    from corrida.analysis.blocks import Heading, Line, printable, to_text
 
     if not on_terminal():
         click.echo(to_text(blocks), nl=False)
@@ -91,54 +92,58 @@ def show_blocks(blocks: Iterable[Block]) -> None:
     first = True
     for block in blocks:
         if isinstance(block, Heading):
-            text = click.style(block.text, bold=True, underline=True) if colour else block.text
-            click.echo(text if first else "\n" + text)
+            text = printable(block.text)
+            click.echo(
+                ("" if first else "\n") + (click.style(text, bold=True, underline=True) if colour else text)
+            )
         elif isinstance(block, Line):
-            text = _wrapped(block.text, "  " * block.indent, width)
-            click.echo(click.style(text, **_STYLES[block.style]) if colour else text)
+            _show_line(block, width, colour=colour)
         else:
             _show_table(block, width, colour=colour)
         first = False
 
 
-def _wrapped(text: str, indent: str, width: int) -> str:
-    import textwrap
+def _show_line(line: Line, width: int, *, colour: bool) -> None:
+    from corrida.analysis.blocks import wrap
 
-    return textwrap.fill(
-        text, width, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False
-    )  # fmt: skip
+    indent = "  " * line.indent
+    text = wrap(line.text, width, indent, indent + " " * line.hang)
+    click.echo(click.style(text, **_STYLES[line.style]) if colour else text)
 
 
-def _show_table(table: Any, width: int, *, colour: bool) -> None:
+def _show_table(table: Table, width: int, *, colour: bool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from corrida.analysis.blocks import column_widths, shorten
+    from corrida.analysis.blocks import fit, left_out_line, shorten
 
-    # The same widths as in plain text: rich would wrap cells over several lines.
-    widths = column_widths(table, width - 2)
-    shown = RichTable(
-        box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="dim"
+    # The same columns and widths as in plain text: rich would fold cells, or cut an id.
+    shown, widths, left_out = fit(table, width - 2)
+    drawn = RichTable(
+        box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="dim"
     )
-    for i, header in enumerate(table.columns):
-        shown.add_column(
-            Text(header),
-            justify="right" if i in table.right else "left",
-            no_wrap=True,
-            width=widths[i],
-            overflow="crop",
-        )
-    names = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", "strong": "bold"}
+    for i, size in zip(shown, widths, strict=True):
+        side: Literal["left", "right"] = "right" if i in table.right else "left"
+        drawn.add_column(Text(table.columns[i]), justify=side, no_wrap=True, width=size, overflow="crop")
     for number, row in enumerate(table.rows):
-        style = names.get(table.styles[number]) if number < len(table.styles) else None
-        cells = [Text(shorten(str(cell), w)) for cell, w in zip(row, widths, strict=True)]
-        shown.add_row(*cells, style=style)
-    console = Console(width=width, no_color=not colour, highlight=False, markup=False, emoji=False)
-    from rich.padding import Padding
-
-    console.print(Padding(shown, (0, 0, 0, 2)))
+        style = _ROW_STYLES.get(table.styles[number]) if number < len(table.styles) else None
+        cells = [Text(shorten(str(row[i]), w)) for i, w in zip(shown, widths, strict=True)]
+        drawn.add_row(*cells, style=style)
+    # A table of ids that are wider than the terminal is folded by the terminal, and can still be copied.
+    console = Console(
+        width=max(width, 2 + sum(widths) + 2 * len(widths)),
+        height=100,  # with both given, rich does not take a dumb terminal for one of 80 columns
+        color_system="auto" if colour else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    console.print(Padding(drawn, (0, 0, 0, 2), expand=False))
+    if left_out:
+        _show_line(left_out_line(table, left_out), width, colour=colour)
 
 
 def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from corrida.cli.common import json_option, open_project, print_json, show_block
 if TYPE_CHECKING:
     from corrida.runs.record import RunRecord
     from corrida.runs.store import Store
+
+_AT_ONCE = 50
 
 
 @click.command()
@@ -68,10 +71,12 @@ def _pair(store: Store, a: str | None, b: str | None, pipeline: str | None) -> t
     if a and b:
         return store.get(a), store.get(b)
     after = store.get(a or "latest", pipeline=pipeline)
-    candidates = store.runs(pipeline=after.pipeline, status="finished")
-    earlier = [run for run in candidates if (run.order, run.id) < (after.order, after.id)]
-    if not earlier:
-        raise RunNotFound(
-            f"{after.id} is the only finished run of {after.pipeline} so far; run it again, then compare"
-        )
-    return earlier[0], after
+    place = (after.order, after.id)
+    for offset in itertools.count(0, _AT_ONCE):
+        found = store.runs(pipeline=after.pipeline, status="finished", limit=_AT_ONCE, offset=offset)
+        for run in found:  # the newest first
+            if (run.order, run.id) < place:
+                return run, after
+        if len(found) < _AT_ONCE:
+            break
+    raise RunNotFound(f"no run of {after.pipeline} finished before {after.id}; run it again, then compare")

@@ -36,7 +36,7 @@ def demo(name: str, to: str | None) -> int:
         f"{chosen.title}.\nThe project is in {'this folder' if place == '.' else place + '/'}; every command below is run there."
     )
     os.chdir(folder)
-    os.environ.pop("CORRIDA_DIR", None)  # the demo's runs belong into its own folder
+    elsewhere = os.environ.pop("CORRIDA_DIR", None)  # the demo's runs belong into its own folder
     try:
         for step in chosen.steps:
             _say(f"\n── {step.told}")
@@ -55,6 +55,8 @@ def demo(name: str, to: str | None) -> int:
                 return code
     finally:
         os.chdir(here)
+        if elsewhere is not None:
+            os.environ["CORRIDA_DIR"] = elsewhere
     _say("\n── Your turn" + ("" if place == "." else f" (cd {shlex.quote(place)} first)"))
     for line in chosen.next_steps:
         click.echo(f"  {line}")

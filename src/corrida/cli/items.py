@@ -33,6 +33,8 @@ def items(
     """List the items of a run: what came out, what was expected."""
     run = open_store(store).get(reference)
     if not run.has_items():
+        if as_json:
+            print_json([])
         click.echo(f"the run {run.id} has no items", err=True)
         return 0
     frame = _chosen(run, wrong=wrong, ids=ids)
@@ -57,7 +59,10 @@ def items(
     names = list(frame.columns) if columns else _readable_columns(frame.columns)
     rows = [[_item_cell(row[name]) for name in names] for row in frame.iter_rows(named=True)]
     styles = [_item_style(row.get("correct")) for row in frame.iter_rows(named=True)]
-    blocks: list[Block] = [Table(names, rows, styles=styles, flexible=_widest(names, rows))]
+    whole = frozenset({names.index("item_id")} if "item_id" in names else ())
+    numbers = frozenset(i for i, name in enumerate(names) if frame.schema[name].is_numeric())
+    hint = "--columns chooses"
+    blocks: list[Block] = [Table(names, rows, numbers, styles, whole, hint=hint)]
     if frame.height < total:
         blocks.append(Line(f"… {total - frame.height} more; -n {total} shows all", "quiet", 1))
     show_blocks(blocks)
@@ -76,7 +81,7 @@ def _chosen(run: RunRecord, *, wrong: bool, ids: Sequence[str]) -> pl.DataFrame:
             raise InvalidData(
                 f"the run {run.id} has no item {', '.join(ids)}; `corrida items {run.id}` lists them"
             )
-    if wrong:
+    if wrong and not frame.is_empty():
         if "correct" not in frame.columns:
             raise InvalidData(f"the items of the run {run.id} do not say what is correct (no column correct)")
         frame = frame.filter(~pl.col("correct"))
@@ -117,9 +122,3 @@ def _item_style(correct: bool | None) -> Style:
     if correct is None:
         return "plain"
     return "good" if correct else "bad"
-
-
-def _widest(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
-    if not rows:
-        return None
-    return max(range(len(names)), key=lambda i: sum(len(row[i]) for row in rows[:100]))

@@ -21,7 +21,7 @@ from corrida.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from corrida.analysis.blocks import Block, Style
+    from corrida.analysis.blocks import Block, Style, Table
     from corrida.pipelines.contract import Column
     from corrida.project import Project
     from corrida.runs.record import RunRecord
@@ -65,26 +65,66 @@ def list_(
     if as_json:
         print_json([run.as_json() for run in shown])
         return 0
-    from corrida.analysis.blocks import Line, Table
+    from corrida.analysis.blocks import Line
 
+    chosen = filter_ or pipeline
     if not shown:
-        some = filter_ or pipeline
-        text = "no run fits" if some and len(opened) else f"no runs in {project.store_folder.name} yet"
-        click.echo(f"{text}; start one with `corrida run PIPELINE`, or look at `corrida demo`", err=True)
+        if chosen and len(opened):
+            click.echo("no run fits; `corrida list` shows all", err=True)
+        else:
+            folder = project.store_folder.name
+            click.echo(
+                f"no runs in {folder}/ yet; start one with `corrida run PIPELINE`, or look at `corrida demo`",
+                err=True,
+            )
         return 0
     folded, families = (shown, {}) if everything else _fold(shown)
-    fields = _fields(project, folded, columns)
-    rows = [[_cell(run, field, families) for _, field in fields] for run in folded]
-    right = frozenset(
-        i for i, (_, f) in enumerate(fields) if f.startswith("metrics.") or f in {"duration", "seed"}
-    )
-    styles = [_STATUS_STYLE.get(run.status, "plain") for run in folded]
-    flexible = next((i for i, (_, f) in enumerate(fields) if f in {"description", "notes"}), None)
-    blocks: list[Block] = [Table([h for h, _ in fields], rows, right, styles, flexible)]
+    blocks: list[Block] = [_runs_table(project, folded, columns, families)]
     if more:
-        blocks.append(Line(f"… {len(opened) - len(shown)} more; --all shows every run", "quiet", 1))
+        count = "" if chosen else f"{len(opened) - len(shown)} "
+        blocks.append(Line(f"… {count}more; --all shows every run", "quiet", 1))
     show_blocks(blocks)
     return 0
+
+
+def _runs_table(
+    project: Project, runs: Sequence[RunRecord], columns: str | None, families: dict[str, int]
+) -> Table:
+    from corrida.analysis.blocks import Table
+
+    fields = _chosen_fields(columns) if columns else _fields(project, runs)
+    names = [field for _, field in fields]
+    primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
+    numbers = {i for i, f in enumerate(names) if f.startswith("metrics.") or f in {"duration", "seed"}}
+    return Table(
+        [header for header, _ in fields],
+        [[_cell(run, field, families) for field in names] for run in runs],
+        right=frozenset(numbers),
+        styles=[_STATUS_STYLE.get(run.status, "plain") for run in runs],
+        whole=frozenset(i for i, f in enumerate(names) if f in {"id", "parent"}),
+        leave=() if columns else _least_wanted(names, primary),
+        hint="--columns chooses",
+    )
+
+
+def _least_wanted(names: Sequence[str], primary: set[str]) -> list[int]:
+    """Return columns in the order in which a narrow terminal does without them."""
+
+    def rank(i: int) -> tuple[int, int]:
+        if names[i].startswith("metrics."):
+            return (5 if names[i] in primary else 1, -i)
+        order = {
+            "source": 0,
+            "seed": 2,
+            "created": 3,
+            "pipeline": 3,
+            "notes": 4,
+            "description": 6,
+            "status": 7,
+        }
+        return (order.get(names[i], 1), -i)
+
+    return sorted((i for i, name in enumerate(names) if name != "id"), key=rank)
 
 
 def _fold(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], dict[str, int]]:
@@ -100,24 +140,28 @@ def _fold(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], dict[str, int]]:
     return top, families
 
 
-def _fields(project: Project, runs: Sequence[RunRecord], columns: str | None) -> list[tuple[str, str]]:
-    """Return the columns of the table as (header, field)."""
-    if columns:
-        from corrida.runs.query import compile_order
+def _chosen_fields(columns: str) -> list[tuple[str, str]]:
+    from corrida.runs.query import compile_order
 
-        chosen = [name for name, _ in compile_order(columns)]
-        return [(f.removeprefix("metrics.").removeprefix("params."), f) for f in chosen]
+    return [(f.removeprefix("metrics.").removeprefix("params."), f) for f, _ in compile_order(columns)]
+
+
+def _fields(project: Project, runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """Return the columns of the table as (header, field): those that say something of these runs."""
     fields = [("id", "id"), ("pipeline", "pipeline"), ("status", "status"), ("created", "created")]
+    if any(run.seed is not None for run in runs):
+        fields.append(("seed", "seed"))
     own = _pipeline_columns(project, runs)
     if own is not None:
-        fields = [f for f in fields if f[1] != "pipeline"] + [(c.header, c.field) for c in own]
+        fields = [f for f in fields if f[1] != "pipeline"]
+        fields += [(c.header, c.field) for c in own if c.field not in {f for _, f in fields}]
     else:
         names = list(dict.fromkeys(r.primary_metric.name for r in runs if r.primary_metric))
         if not names:
             names = list(dict.fromkeys(m for r in runs for m in r.metrics))[:3]
         fields += [(name, f"metrics.{name}") for name in names[:4]]
-    for name in ("source", "description"):
-        if any(getattr(run, name) for run in runs) and name not in {f for _, f in fields}:
+    for name in ("source", "description", "notes"):
+        if any(_text(run, name) for run in runs) and name not in {f for _, f in fields}:
             fields.append((name, name))
     return fields
 
@@ -132,7 +176,7 @@ def _pipeline_columns(project: Project, runs: Sequence[RunRecord]) -> Sequence[C
 
     try:
         pipeline, _ = pipeline_settings(project, names.pop())
-    except (CorridaError, ImportError):
+    except CorridaError:
         return None
     return pipeline.columns or None
 
@@ -147,12 +191,22 @@ def _cell(run: RunRecord, field: str, families: dict[str, int]) -> str:
         return short_time(getattr(run, field))
     if field == "duration":
         return short_duration(run.duration)
-    if field == "description" and run.status in {"failed", "unreadable"} and run.error:
-        return run.error.message or run.error.type
+    if field in {"source", "description", "notes"}:
+        return _text(run, field) or "–"
     value = run.as_row().get(field)
     if value is None or value == "":
         return "–"
     return format_number(value) if isinstance(value, float) else str(value)
+
+
+def _text(run: RunRecord, field: str) -> str:
+    """Return what a run says of itself, and behind it what was noted later, or why it ended."""
+    parts = [getattr(run, field)]
+    if field == "notes":
+        parts += [note.text for note in run.later_notes]
+    if field == "description" and run.status in {"failed", "unreadable"} and run.error:
+        parts.append(run.error.message or run.error.type)
+    return "; ".join(part for part in parts if part)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -47,6 +48,10 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
+class _InterruptedError(Exception):
+    """Ctrl-C during a command."""
+
+
 class CorridaGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
@@ -64,6 +69,13 @@ class CorridaGroup(click.Group):
         module, _, attribute = entry.place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an interruption is not given to click, which would write an empty line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -115,21 +127,41 @@ def run_cli(argv: list[str]) -> int:
     """
     try:
         result: Any = cli.main(argv, prog_name="corrida", standalone_mode=False, obj=["corrida", *argv])
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return 130
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        help_ = f"; see {context.command_path} --help" if context else ""
+        return _refused(error.format_message().rstrip(".") + help_, error.exit_code)
+    except (click.Abort, KeyboardInterrupt, _InterruptedError):
+        return _refused("interrupted", 130)
     except BrokenPipeError:
         # The reader of a pipe (head) went away: nothing is wrong, and there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from corrida.errors import CorridaError
-
-        if not isinstance(error, CorridaError) or os.environ.get("CORRIDA_DEBUG"):
+        if os.environ.get("CORRIDA_DEBUG"):
             raise
-        click.echo(f"corrida: {error}", err=True)
-        return error.exit_code
+        return _explain(error)
     return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    """Say what went wrong; an error that nobody foresaw is raised again, since its traceback is what helps."""
+    from corrida.errors import CorridaError
+
+    if isinstance(error, CorridaError):
+        return _refused(str(error), error.exit_code)
+    if isinstance(error, OSError) and error.strerror:
+        name = f" ({Path(error.filename).name})" if isinstance(error.filename, str) else ""
+        return _refused(f"the system refused: {error.strerror}{name}; check rights and space", 1)
+    raise error
+
+
+def _refused(sentence: str, code: int) -> int:
+    """Say on one line of standard error why there is no result."""
+    from corrida.analysis.blocks import printable
+
+    click.echo(f"corrida: {printable(' '.join(sentence.split()))}", err=True)
+    return code

@@ -80,5 +80,5 @@ def aliases(*, history: bool, as_json: bool, store: str | None) -> int:
     from corrida.analysis.blocks import Table
 
     rows = [[f"@{p.alias}", p.run or "–", short_time(p.time), p.author, p.reason or "–"] for p in found]
-    show_blocks([Table(("alias", "run", "since", "by", "reason"), rows)])
+    show_blocks([Table(("alias", "run", "since", "by", "reason"), rows, whole=frozenset({0, 1}))])
     return 0

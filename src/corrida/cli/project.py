@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -10,13 +11,13 @@ from corrida.cli.common import json_option, open_project, print_json, show_block
 
 _TEMPLATE = """\
 # corrida: every run of a pipeline as a plain folder.
-store = "{store}"
+store = {store}
 
 # A pipeline of your own name: `corrida run {name}`.
-[pipelines.{name}]
-uses = "{uses}"          # see `corrida pipelines`, or "module:function" of this project
+[pipelines.{key}]
+uses = {uses}          # see `corrida pipelines`, or "module:function" of this project
 configs = [{configs}]
-data = [{data}]
+data = []
 # primary_metric = "f1"
 # source = "gold_set_100"
 """
@@ -37,20 +38,29 @@ data = [{data}]
 @store_option
 def init(name: str, uses: str, *, store: str | None) -> int:
     """Write a corrida.toml for this folder; one that is there already stays."""
-    from corrida.errors import AlreadyExists
-    from corrida.project import PROJECT_FILE
-    from corrida.runs.files import write_new
-    from corrida.runs.ids import validate_alias
+    import json
 
+    from corrida.errors import AlreadyExists, InvalidName
+    from corrida.project import PROJECT_FILE
+    from corrida.runs.files import explained, write_new
+
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*", name):
+        raise InvalidName(
+            f"{name!r} cannot name a pipeline here; use ASCII letters, digits, '_', '-' and '.'"
+        )
     file = Path.cwd() / PROJECT_FILE
     configs = '"config/*.json"' if list(Path.cwd().glob("config/*.json")) else ""
     text = _TEMPLATE.format(
-        store=store or "runs", name=validate_alias(name), uses=uses, configs=configs, data=""
+        store=json.dumps(store or "runs", ensure_ascii=False),
+        name=name,
+        key=name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name),
+        uses=json.dumps(uses, ensure_ascii=False),
+        configs=configs,
     )
-    try:
+    if file.exists():
+        raise AlreadyExists(f"there is a {PROJECT_FILE} already; it stays as it is")
+    with explained(f"writing {PROJECT_FILE}"):
         write_new(file, text.encode())
-    except FileExistsError:
-        raise AlreadyExists(f"there is a {PROJECT_FILE} already; it stays as it is") from None
     click.echo(f"wrote {PROJECT_FILE}; fill in configs and data, then `corrida run {name}`")
     return 0
 
@@ -82,5 +92,5 @@ def pipelines(*, as_json: bool, store: str | None) -> int:
         print_json(found)
         return 0
     rows = [[f["name"], f["origin"], f["uses"], f["description"] or "–"] for f in found]
-    show_blocks([Table(("name", "from", "uses", "does"), rows)])
+    show_blocks([Table(("name", "from", "uses", "does"), rows, whole=frozenset({0}))])
     return 0

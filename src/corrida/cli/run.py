@@ -128,17 +128,15 @@ def _report(project: Project, done: Executed, *, as_json: bool, quiet: bool = Fa
             blocks.append(Line(done.summary))
         if done.metrics:
             rows = [[name, format_number(value)] for name, value in done.metrics.items()]
-            blocks.append(Table(("metric", "value"), rows, frozenset({1}), flexible=0))
+            blocks.append(Table(("metric", "value"), rows, frozenset({1})))
     blocks += [Line(f"warning: {text}", "warning") for text in done.warnings]
     if done.record is None:
         blocks.append(Line("nothing was kept (--no-save)", "quiet"))
     else:
-        blocks.append(
-            Line(
-                f"{done.run_id}  {done.record.status}, in {project.store_folder.name}/{done.run_id}", "strong"
-            )
-        )
-    if quiet and as_json is False:
+        why = f" ({done.record.error.message})" if done.record.error else ""
+        place = f"{project.store_folder.name}/{done.run_id}"
+        blocks.append(Line(f"{done.run_id}  {done.record.status}{why}, in {place}", "strong"))
+    if quiet:
         from corrida.analysis.blocks import to_text
 
         click.echo(to_text(blocks), nl=False, err=True)  # standard output is the command's own

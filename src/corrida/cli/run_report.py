@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from corrida.runs.record import RunRecord
 
 _SHOWN = 40
+_NAMES = 13  # width of the names of facts, with the blank after them
 
 
 def run_blocks(run: RunRecord) -> list[Block]:
@@ -26,7 +28,7 @@ def run_blocks(run: RunRecord) -> list[Block]:
             "strong" if run.primary_metric and run.primary_metric.name == name else "plain"
             for name in run.metrics
         ]
-        blocks += [Heading("Metrics"), Table(("metric", "value"), rows, frozenset({1}), styles, flexible=0)]
+        blocks += [Heading("Metrics"), Table(("metric", "value"), rows, frozenset({1}), styles)]
     if run.item_counts:
         counts = ", ".join(f"{count} {name}" for name, count in run.item_counts.items() if name != "count")
         text = f"{run.item_counts['count']} items" + (f": {counts}" if counts else "")
@@ -58,15 +60,17 @@ def _head(run: RunRecord) -> list[Block]:
         ("seed", None if run.seed is None else str(run.seed)),
         ("tags", ", ".join(f"{k}={v}" for k, v in run.tags.items())),
         ("parent", run.parent),
-        ("command", " ".join(run.argv)),
+        ("command", shlex.join(run.argv)),
         ("code", _code(run)),
     ]
-    blocks += [Line(f"{name.ljust(12)} {value}", "plain", 1) for name, value in facts if value]
-    blocks += [
-        Line(f"note         {n.text} ({n.author}, {short_time(n.time)})", "plain", 1) for n in run.later_notes
-    ]
-    blocks += [Line(f"warning      {text}", "warning", 1) for text in run.warnings]
+    blocks += [_fact(name, value) for name, value in facts if value]
+    blocks += [_fact("note", f"{n.text} ({n.author}, {short_time(n.time)})") for n in run.later_notes]
+    blocks += [_fact("warning", text, "warning") for text in run.warnings]
     return blocks
+
+
+def _fact(name: str, value: str, style: Style = "plain") -> Line:
+    return Line(name.ljust(_NAMES) + value, style, 1, hang=_NAMES)
 
 
 def _inputs(run: RunRecord) -> list[Block]:
@@ -90,7 +94,9 @@ def _inputs(run: RunRecord) -> list[Block]:
             ]
             for d in data
         ]
-        table = Table(("file", "role", "rows", "size", "digest"), rows, frozenset({2, 3}), flexible=0)
+        table = Table(
+            ("file", "role", "rows", "size", "digest"), rows, frozenset({2, 3}), whole=frozenset({4})
+        )
         blocks += [Heading("Data"), table]
     return blocks
 

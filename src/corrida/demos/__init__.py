@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corrida.errors import AlreadyExists, NotFound
+from corrida.runs.files import explained
 
 
 class Replace(NamedTuple):
@@ -100,13 +101,16 @@ def lay_out(demo: Demo, folder: Path) -> None:
     """Copy the project of a demo into ``folder``, which is empty or does not exist.
 
     Raises:
-        AlreadyExists: there is something in the folder.
+        AlreadyExists: there is something in the folder, or it is a file.
+        StoreError: the folder cannot be written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise AlreadyExists(f"{folder.name} is a file; choose another folder with --to")
     if folder.exists() and any(folder.iterdir()):
         raise AlreadyExists(
             f"{folder.name} is not empty; choose another folder with --to, or remove it first"
         )
-    with as_file(files(__name__) / demo.name) as source:
+    with explained(f"laying out the demo in {folder.name}"), as_file(files(__name__) / demo.name) as source:
         shutil.copytree(
             source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("steps", "__pycache__")
         )

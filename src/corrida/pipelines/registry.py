@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from corrida.errors import InvalidConfig, PipelineNotFound
+from corrida.errors import CorridaError, InvalidConfig, PipelineNotFound
 from corrida.pipelines.contract import Column, ConfigFile, Data, Direction, Outcome, Pipeline, Recorder
 
 ENTRY_POINTS = "corrida.pipelines"
@@ -81,12 +81,24 @@ def _import(target: str, root: Path | None) -> Any:
             raise PipelineNotFound(
                 f"there is no module {module_name!r} for the pipeline {target}; it is looked for in the project folder"
             ) from None
+        raise _import_failed(module_name, target, error) from error
+    except CorridaError:
         raise
+    except Exception as error:
+        raise _import_failed(module_name, target, error) from error
     for part in (attribute or "pipeline").split("."):
         if not hasattr(found, part):
             raise PipelineNotFound(f"the module {module_name!r} has no {attribute or 'pipeline'!r}")
         found = getattr(found, part)
     return found
+
+
+def _import_failed(module: str, target: str, error: Exception) -> PipelineNotFound:
+    where = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
+    text = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}{where}"
+    return PipelineNotFound(
+        f"the module {module!r} of the pipeline {target} cannot be imported: {text}; mend it first"
+    )
 
 
 class FunctionPipeline:
@@ -131,9 +143,8 @@ class FunctionPipeline:
             return Outcome(metrics={})
         if isinstance(result, Mapping):
             return Outcome(metrics=dict(result))
-        raise InvalidConfig(
-            f"the pipeline {self.name} returned a {type(result).__name__}; return an Outcome or a mapping of metrics"
-        )
+        kind = type(result).__name__
+        raise TypeError(f"{self.name} returned {kind}; return an Outcome, a mapping of metrics, or nothing")
 
 
 def merge_configs(files: Sequence[ConfigFile], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +167,10 @@ def merge_configs(files: Sequence[ConfigFile], overrides: Mapping[str, Any]) -> 
     for key, value in overrides.items():
         place = merged
         *folders, last = key.split(".")
+        if not all([*folders, last]):
+            raise InvalidConfig(
+                f"--set {key}: a name is missing beside a dot; write it as in retrieval.top_k=5"
+            )
         for folder in folders:
             place = place.setdefault(folder, {})
             if not isinstance(place, dict):
@@ -165,8 +180,11 @@ def merge_configs(files: Sequence[ConfigFile], overrides: Mapping[str, Any]) -> 
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Merge in depth; every mapping of ``into`` is its own, so that what was read stays as it was."""
     for key, value in other.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
+        if isinstance(value, dict):
+            if not isinstance(into.get(key), dict):
+                into[key] = {}
             _merge(into[key], value)
         else:
             into[key] = value

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
 from corrida.errors import AliasNotFound
 from corrida.runs import layout
-from corrida.runs.annotations import author, utc_now
+from corrida.runs.annotations import author, timestamp, utc_now
 from corrida.runs.files import append_line, explained, read_lines
 from corrida.runs.ids import validate_alias
 
@@ -16,13 +18,14 @@ DEFAULT_ALIAS = "production"
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """One line of aliases.jsonl; ``run`` is None when the alias was taken away."""
+    """One line of aliases.jsonl; ``run`` is None when the alias was taken away, ``demotion`` true on the way back."""
 
     alias: str
     run: str | None
     time: str
     author: str
     reason: str | None = None
+    demotion: bool = False
 
 
 def history(root: Path, alias: str | None = None) -> list[Promotion]:
@@ -35,7 +38,8 @@ def history(root: Path, alias: str | None = None) -> list[Promotion]:
             continue  # a line of a later version
         if alias is None or promotion.alias == alias:
             found.append(promotion)
-    return found
+    # A merge in git puts the lines of one side after those of the other.
+    return sorted(found, key=lambda p: p.time)
 
 
 def current(root: Path) -> dict[str, Promotion]:
@@ -64,13 +68,11 @@ def promote(root: Path, run_id: str, alias: str = DEFAULT_ALIAS, reason: str | N
         InvalidName: the alias is outside the grammar.
         StoreError: the store cannot be written.
     """
-    promotion = Promotion(validate_alias(alias), run_id, utc_now(), author(), reason)
-    _append(root, promotion)
-    return promotion
+    return _append(root, Promotion(validate_alias(alias), run_id, utc_now(), author(), reason))
 
 
 def demote(root: Path, alias: str = DEFAULT_ALIAS, reason: str | None = None) -> Promotion:
-    """Point ``alias`` back to the run that carried it before, or to none.
+    """Point ``alias`` back to the run that carried it before and is still there, or to none.
 
     Raises:
         AliasNotFound: no run carries it.
@@ -80,14 +82,14 @@ def demote(root: Path, alias: str = DEFAULT_ALIAS, reason: str | None = None) ->
     for promotion in history(root, alias):
         if promotion.run is None:
             stack.clear()
-        elif len(stack) > 1 and promotion.run == stack[-2]:
-            stack.pop()  # an earlier demotion, or the same run promoted again
+        elif promotion.demotion:
+            while stack and stack[-1] != promotion.run:
+                stack.pop()
+            stack = stack or [promotion.run]
         elif not stack or stack[-1] != promotion.run:
             stack.append(promotion.run)
-    before = stack[-2] if len(stack) > 1 and stack[-1] == now else None
-    promotion = Promotion(alias, before, utc_now(), author(), reason)
-    _append(root, promotion)
-    return promotion
+    before = next((run for run in reversed(stack) if run != now and (root / run).is_dir()), None)
+    return _append(root, Promotion(alias, before, utc_now(), author(), reason, demotion=True))
 
 
 def aliases_of(root: Path) -> dict[str, tuple[str, ...]]:
@@ -99,6 +101,12 @@ def aliases_of(root: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _append(root: Path, promotion: Promotion) -> None:
+def _append(root: Path, promotion: Promotion) -> Promotion:
+    earlier = history(root)
+    if earlier and earlier[-1].time >= promotion.time:  # a clock that was set back
+        with contextlib.suppress(ValueError):
+            later = datetime.fromisoformat(earlier[-1].time) + timedelta(microseconds=1)
+            promotion = msgspec.structs.replace(promotion, time=timestamp(later))
     with explained("writing the alias"):
         append_line(root / layout.ALIASES, msgspec.to_builtins(promotion))
+    return promotion

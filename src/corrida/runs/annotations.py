@@ -12,6 +12,7 @@ import msgspec
 
 from corrida.runs import layout
 from corrida.runs.files import atomic_write, explained, locked, read_lines
+from corrida.runs.plain import encode_json
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -50,15 +51,17 @@ def annotate(run_dir: Path, change: Mapping[str, Any]) -> None:
         StoreError: the file cannot be written; what stood there before stays.
     """
     path = run_dir / layout.ANNOTATIONS
-    line = msgspec.json.encode({"time": utc_now(), "author": author(), **change}) + b"\n"
-    with explained(f"writing to the run {run_dir.name}"), locked(run_dir / layout.RUN):
+    line = encode_json({"time": utc_now(), "author": author(), **change}) + b"\n"
+    # What a kill leaves of the temporary file must not lie in the run folder, where verify would find it.
+    private = run_dir.parent / layout.PRIVATE
+    with explained(f"writing to the run {run_dir.name}"), locked(run_dir / layout.RUN, create=False):
         try:
             before = path.read_bytes()
         except FileNotFoundError:
             before = b""
         if before and not before.endswith(b"\n"):
             before += b"\n"
-        atomic_write(path, before + line)
+        atomic_write(path, before + line, scratch=private if private.is_dir() else None)
 
 
 def read_annotations(run_dir: Path) -> list[dict[str, Any]]:
@@ -70,7 +73,8 @@ def merge_tags(tags: Mapping[str, str], changes: Iterable[Mapping[str, Any]]) ->
     """Return ``tags`` after the appended changes; a value of None removes a tag."""
     merged = dict(tags)
     for change in changes:
-        for key, value in (change.get("tags") or {}).items():
+        tagged = change.get("tags")
+        for key, value in tagged.items() if isinstance(tagged, dict) else ():
             if value is None:
                 merged.pop(key, None)
             else:

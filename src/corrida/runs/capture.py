@@ -14,7 +14,9 @@ from typing import Any, TextIO
 
 from corrida.runs.files import write_all
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[0-9=>@-Z\\-_])"
+)
 
 
 class LogFile:
@@ -25,14 +27,17 @@ class LogFile:
         self._fd: int | None = None
         self._line = ""
         self._lock = threading.Lock()
+        self._closed = False
         self.broken: str | None = None
 
     def write(self, text: str) -> None:
         """Append every line that is complete; a full disk is remembered in ``broken`` and never ends the print."""
         with self._lock:
+            if self._closed:  # another thread prints while the run ends, and the file is sealed
+                return
             *lines, self._line = (self._line + text).split("\n")
             if "\r" in self._line.rstrip("\r"):
-                self._line = _visible(self._line)
+                self._line = _visible(self._line) + "\r" * self._line.endswith("\r")
             if lines:
                 self._append("".join(_visible(line) + "\n" for line in lines))
 
@@ -45,8 +50,9 @@ class LogFile:
             self.broken = error.strerror
 
     def close(self) -> None:
-        """Write a last line without an end, and close."""
+        """Write a last line without an end, and close for good."""
         with self._lock:
+            self._closed = True
             if self._line:
                 self._append(_visible(self._line) + "\n")
                 self._line = ""
@@ -127,7 +133,8 @@ class Capture:
                 if getattr(sys, name) is tee:  # else somebody replaced it since: theirs stays
                     setattr(sys, name, tee._stream)  # noqa: SLF001 - same module
             for handler, stream in self._handlers:
-                with contextlib.suppress(ValueError):
-                    handler.setStream(stream)
+                if handler.stream in self._tees.values():  # else somebody gave it another since
+                    with contextlib.suppress(ValueError):
+                        handler.setStream(stream)
             self._tees.clear()
             self._handlers.clear()

@@ -15,30 +15,28 @@ import functools
 import hashlib
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from corrida.errors import CorridaError, DamagedRun, StoreError
-from corrida.runs import layout
-from corrida.runs.annotations import merge_tags, read_annotations, timestamp
+from corrida.errors import InvalidFilter, StoreError
+from corrida.runs.folders import RACY_NS, read_folder, signature
 from corrida.runs.ids import is_run_id
 from corrida.runs.index_file import index_line
 from corrida.runs.numbers import metrics_from_file
 from corrida.runs.query import Sql, compile_filter, compile_order, field_expression
 from corrida.runs.record import flatten
-from corrida.runs.run_file import SEALED, Failure, RunFile, RunHeader, Status, decode_run_file, derive_status
+from corrida.runs.run_file import SEALED, RunFile, RunHeader
 
+T = TypeVar("T")
 SCHEMA_VERSION = 1
 CHECK_ALL_UP_TO = 5_000
 NEWEST_CHECKED = 2_000
 OTHERS_CHECKED = 1_000
-_RACY_NS = 2_000_000_000
-"""A time of change this recent is not trusted: some file systems count in steps of two seconds."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value);
@@ -73,7 +71,7 @@ _UPSERT = (
 
 
 class Seen(NamedTuple):
-    """What a refresh noticed: ended runs that are new or changed, and runs that are gone."""
+    """What a refresh noticed: runs whose line of index.json is new or another, and runs that are gone."""
 
     changed: frozenset[str]
     gone: frozenset[str]
@@ -83,7 +81,7 @@ def cache_folder() -> Path:
     """Return the folder of all catalogs: ``CORRIDA_CACHE_DIR``, else ``corrida`` in the user's cache folder."""
     if own := os.environ.get("CORRIDA_CACHE_DIR"):
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - also without a home
     return Path(base) / "corrida"
 
 
@@ -97,8 +95,9 @@ class Catalog:
 
     def __init__(self, root: Path) -> None:
         """Open, or make, the catalog of the store at ``root``; without a usable cache folder, one in memory."""
-        self._root = Path(os.path.realpath(root))
-        name = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:20]
+        self._root = root
+        self._lock = threading.RLock()
+        name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:20]
         self.path: Path | None = cache_folder() / f"catalog-v{SCHEMA_VERSION}-{name}.sqlite"
         self._db = self._open()
 
@@ -118,12 +117,15 @@ class Catalog:
         return self._connect(":memory:")
 
     def _connect(self, name: str) -> sqlite3.Connection:
-        db = sqlite3.connect(name, timeout=30, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
         try:
             if name != ":memory:" and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = OFF")  # a cache: speed before durability
             db.execute("PRAGMA foreign_keys = ON")
+            db.create_function(
+                "folded", 1, lambda v: None if v is None else str(v).casefold(), deterministic=True
+            )
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'configs_run'").fetchone():
                 db.executescript(_SCHEMA)
         except BaseException:
@@ -148,34 +150,48 @@ class Catalog:
         Raises:
             StoreError: the store's folder cannot be read.
         """
-        try:
-            return self._refresh()
-        except sqlite3.DatabaseError:
-            # Damaged or deleted while in use: build anew.
-            with contextlib.suppress(sqlite3.Error):
-                self._db.close()
-            if self.path is not None:
-                self._discard()
-            self._db = self._open()
-            return self._refresh()
+        return self._healing(self._refresh)
+
+    def _healing(self, work: Callable[[], T]) -> T:
+        """Do ``work``; when the database is damaged or deleted under our hands, do it again on a new one."""
+        with self._lock:
+            for attempt in range(3):
+                try:
+                    return work()
+                except (sqlite3.DatabaseError, msgspec.DecodeError):
+                    if attempt == 2:
+                        raise
+                    self._rebuild(in_memory=attempt == 1)  # the disk of the cache may be full
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def _rebuild(self, *, in_memory: bool) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+        if self.path is not None:
+            self._discard()
+        if in_memory:
+            self.path = None
+        self._db = self._open()
+        self._refresh()
 
     def recheck(self, run_ids: Iterable[str]) -> None:
         """Look at these runs at once; whoever changes an old run of a large store calls this."""
-        self._apply({run_id: "" for run_id in run_ids}, frozenset())
+        self._apply(dict.fromkeys(run_ids, ""), frozenset())
 
     def _refresh(self) -> Seen:
         try:
             state = os.stat(self._root)  # noqa: PTH116
         except FileNotFoundError:
-            gone = frozenset(row[0] for row in self._db.execute("SELECT id FROM runs"))
-            if gone:
+            everything = frozenset(row[0] for row in self._db.execute("SELECT id FROM runs"))
+            if everything:
                 self._reset()
-            return Seen(frozenset(), gone)
+            return Seen(frozenset(), everything)
         except OSError as error:
             raise StoreError(f"the store {self._root.name} cannot be read: {error.strerror}") from None
-        meta = dict(self._db.execute("SELECT key, value FROM meta"))
         gone: frozenset[str] = frozenset()
-        if meta.get("inode") not in {None, state.st_ino}:
+        meta = dict(self._db.execute("SELECT key, value FROM meta"))
+        inode = str(state.st_ino)  # as text: some file systems use all 64 bits
+        if meta.get("inode") not in {None, inode}:
             gone = frozenset(row[0] for row in self._db.execute("SELECT id FROM runs"))
             self._reset()
             meta = {}
@@ -188,13 +204,14 @@ class Catalog:
             known = {row[0] for row in self._db.execute("SELECT id FROM runs")}
             gone |= known - names
             candidates |= dict.fromkeys(names - known, "")
-            meta["scanned"] = state.st_mtime_ns if scanned - state.st_mtime_ns > _RACY_NS else 0
-            meta["inode"] = state.st_ino
+            meta["scanned"] = state.st_mtime_ns if scanned - state.st_mtime_ns > RACY_NS else 0
+            meta["inode"] = inode
             with self._writing():
                 self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
-        candidates |= {k: v for k, v in self._sample(int(meta.get("next") or 0)).items() if k not in candidates}
-        changed = self._apply(candidates, gone, str(meta.get("strays") or "[]"))
-        return Seen(changed, gone - changed)
+        candidates |= {
+            k: v for k, v in self._sample(int(meta.get("next") or 0)).items() if k not in candidates
+        }
+        return self._apply(candidates, gone, str(meta.get("strays") or "[]"))
 
     def _reset(self) -> None:
         with self._writing():
@@ -213,7 +230,9 @@ class Catalog:
         if count <= CHECK_ALL_UP_TO:
             return dict(self._db.execute("SELECT id, signature FROM runs"))
         sample = dict(
-            self._db.execute("SELECT id, signature FROM runs ORDER BY ord DESC, id DESC LIMIT ?", (NEWEST_CHECKED,))
+            self._db.execute(
+                "SELECT id, signature FROM runs ORDER BY ord DESC, id DESC LIMIT ?", (NEWEST_CHECKED,)
+            )
         )
         rows = self._db.execute(
             "SELECT id, signature, n FROM runs WHERE n > ? ORDER BY n LIMIT ?", (start, OTHERS_CHECKED)
@@ -224,44 +243,66 @@ class Catalog:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (following,))
         return sample
 
-    def _apply(
-        self, candidates: dict[str, str], gone: frozenset[str], strays: str | None = None
-    ) -> frozenset[str]:
+    def _apply(self, candidates: dict[str, str], gone: frozenset[str], strays: str | None = None) -> Seen:
         """Read the candidates whose signature differs, and write what changed in one transaction."""
         rows: list[tuple[RunHeader, RunFile | None, str]] = []
         vanished, without_run = set(gone), set()
         now = time.time()
-        for run_id, signature in candidates.items():
-            found = _signature(self._root, run_id)
+        for run_id, seen in candidates.items():
+            found = signature(self._root, run_id)
             if found is None:
                 vanished.add(run_id)
-            elif found != signature:
-                read = _read(self._root / run_id, found, now)
+            elif found != seen:
+                read = read_folder(self._root / run_id, found, now)
                 if read is None:
                     vanished.add(run_id)
                     without_run.add(run_id)
                 else:
                     rows.append(read)
+        changed: frozenset[str] = frozenset()
         strays_now = msgspec.json.encode(sorted(without_run)).decode()
         if rows or vanished or strays_now != (strays or strays_now):
             with self._writing():
                 if strays is not None:
                     self._db.execute("INSERT OR REPLACE INTO meta VALUES ('strays', ?)", (strays_now,))
-                self._db.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in vanished])
-                for header, content, signature in rows:
-                    self._put(header, content, signature)
-        return frozenset(header.id for header, _, _ in rows if header.status in SEALED)
+                changed = self._write(rows, vanished)
+        return Seen(changed, gone | vanished - without_run)
 
-    def _put(self, header: RunHeader, content: RunFile | None, signature: str) -> None:
+    def _write(
+        self, rows: Sequence[tuple[RunHeader, RunFile | None, str]], vanished: Iterable[str]
+    ) -> frozenset[str]:
+        """Write runs and remove others; return those whose line of index.json is new or another."""
+        removed, changed = 0, set()
+        for run_id in vanished:
+            removed += self._db.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount
+        for header, content, seen in rows:
+            line = index_line(content) if content and header.status in SEALED else None
+            before = self._db.execute("SELECT line FROM runs WHERE id = ?", (header.id,)).fetchone()
+            if (before[0] if before else None) != line:
+                changed.add(header.id)
+            self._put(header, line, seen)
+        if changed or removed:
+            self._db.execute("DELETE FROM meta WHERE key = 'index'")
+        return frozenset(changed)
+
+    def index_is_current(self, state: str) -> bool:
+        """Tell whether index.json, whose ``state`` is given, is what the runs of the catalog make it."""
+        row = self._healing(lambda: self._db.execute("SELECT value FROM meta WHERE key = 'index'").fetchone())
+        return row is not None and row[0] == state
+
+    def note_index(self, state: str) -> None:
+        """Remember that index.json, whose ``state`` is given, says what the catalog says."""
+        self._healing(lambda: self._db.execute("INSERT OR REPLACE INTO meta VALUES ('index', ?)", (state,)))
+
+    def _put(self, header: RunHeader, line: bytes | None, seen: str) -> None:
         encode = _encoders()[0].encode
         sealed = header.status in SEALED
-        line = index_line(content) if sealed and content else None
         git = header.git
         n = self._db.execute(
             _UPSERT,
             (
-                header.id, signature, int(sealed), header.pipeline, header.status, header.created, header.finished,
-                header.duration, header.order, header.source, header.description, header.notes, header.seed,
+                header.id, seen, int(sealed), header.pipeline, header.status, header.created, header.finished,
+                header.duration, _integer(header.order), header.source, header.description, header.notes, _integer(header.seed),
                 header.parent, git.commit if git else None, git.branch if git else None,
                 msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
                 encode(header), line,
@@ -272,7 +313,9 @@ class Catalog:
         values = metrics_from_file(header.metrics).items()
         # SQLite turns NaN into NULL: it then sorts with the missing.
         self._db.executemany("INSERT INTO metrics VALUES (?, ?, ?)", [(n, k, v) for k, v in values])
-        self._db.executemany("INSERT OR IGNORE INTO configs VALUES (?, ?)", [(c.sha256, n) for c in header.configs])
+        self._db.executemany(
+            "INSERT OR IGNORE INTO configs VALUES (?, ?)", [(c.sha256, n) for c in header.configs]
+        )
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -300,15 +343,30 @@ class Catalog:
         Raises:
             InvalidFilter: the filter or the order cannot be read.
         """
+        if (limit is not None and limit < 0) or offset < 0:
+            raise InvalidFilter(
+                f"limit and offset count runs: {limit if offset >= 0 else offset} is below zero"
+            )
+        return self._healing(lambda: self._query(filter, order_by, limit, offset, where))
+
+    def _query(
+        self,
+        text_of_filter: str | None,
+        order_by: str | None,
+        limit: int | None,
+        offset: int,
+        where: Sequence[Sql],
+    ) -> list[RunHeader]:
         conditions = list(where)
-        if filter is not None:
-            conditions.append(compile_filter(filter, _Names(self)))
-        order = compile_order(order_by) if order_by else []
+        if text_of_filter is not None:
+            conditions.append(compile_filter(text_of_filter, _Names(self)))
+        order = compile_order(order_by, _Names(self)) if order_by else []
         text = " AND ".join(c.text for c in conditions) or "1"
         values = [v for c in conditions for v in c.values]
         if len(order) == 1 and order[0][0].startswith("metrics.") and limit is not None:
             return self._top(order[0], text, values, limit, offset)
-        keys, key_values = [], []
+        keys: list[str] = []
+        key_values: list[Any] = []
         for name, descending in order:
             expression = field_expression(name)
             keys.append(f"{expression.text} {'DESC' if descending else 'ASC'} NULLS LAST")
@@ -325,7 +383,7 @@ class Catalog:
         way = "DESC" if order[1] else "ASC"
         sql = (
             f"SELECT header FROM metrics x INDEXED BY metrics_value JOIN runs ON runs.n = x.run "  # noqa: S608
-            f"WHERE x.name = ? AND x.value IS NOT NULL AND {text} ORDER BY x.value {way}, x.run {way} LIMIT ? OFFSET ?"
+            f"WHERE x.name = ? AND x.value IS NOT NULL AND {text} ORDER BY x.value {way}, ord DESC, id DESC LIMIT ? OFFSET ?"
         )
         found = self._headers(sql, [name, *values, limit, offset])
         if len(found) < limit:
@@ -347,20 +405,19 @@ class Catalog:
 
     def count(self) -> int:
         """Return the number of runs."""
-        return int(self._db.execute("SELECT count(*) FROM runs").fetchone()[0])
+        return self._healing(lambda: int(self._db.execute("SELECT count(*) FROM runs").fetchone()[0]))
 
     def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return at most ``limit`` ids that start with ``prefix``."""
-        rows = self._db.execute(
-            "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?", (len(prefix), prefix, limit)
-        )
-        return [row[0] for row in rows]
+        sql = "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
+        return self._healing(lambda: [row[0] for row in self._db.execute(sql, (len(prefix), prefix, limit))])
 
     def run_with_config(self, sha256: str) -> str | None:
         """Return a run that keeps a configuration with this digest, the newest, or None."""
-        row = self._db.execute(
-            "SELECT id FROM configs c JOIN runs ON runs.n = c.run WHERE sha256 = ? ORDER BY ord DESC LIMIT 1", (sha256,)
-        ).fetchone()
+        sql = (
+            "SELECT id FROM configs c JOIN runs ON runs.n = c.run WHERE sha256 = ? ORDER BY ord DESC LIMIT 1"
+        )
+        row = self._healing(lambda: self._db.execute(sql, (sha256,)).fetchone())
         return row[0] if row else None
 
     def names(self) -> list[str]:
@@ -374,7 +431,12 @@ class Catalog:
     def index_lines(self) -> list[bytes]:
         """Return the lines of index.json, in the order of the runs."""
         sql = "SELECT line FROM runs WHERE line IS NOT NULL ORDER BY ord, id"
-        return [row[0] for row in self._db.execute(sql)]
+        return self._healing(lambda: [row[0] for row in self._db.execute(sql)])
+
+
+def _integer(value: int | None) -> int | float | None:
+    """Return an integer as SQLite holds it: of 64 bits with a sign."""
+    return value if value is None or -(2**63) <= value < 2**63 else float(value)
 
 
 class _Names(Iterable[str]):
@@ -385,61 +447,3 @@ class _Names(Iterable[str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._catalog.names())
-
-
-def _signature(root: Path, run_id: str) -> str | None:
-    folder = f"{root}/{run_id}"
-    try:
-        outer = os.stat(folder)  # noqa: PTH116
-    except OSError:
-        return None
-    try:
-        inner = os.stat(f"{folder}/{layout.RUN}")  # noqa: PTH116
-    except OSError:
-        return f"{outer.st_mtime_ns}"
-    return f"{outer.st_mtime_ns}.{inner.st_mtime_ns}.{inner.st_size}.{inner.st_ino}"
-
-
-def _read(folder: Path, signature: str, now: float) -> tuple[RunHeader, RunFile | None, str] | None:
-    """Read a run folder for the catalog; None when it holds no run."""
-    path = folder / layout.RUN
-    content: RunFile | None = None
-    try:
-        heartbeat = path.stat().st_mtime
-        content = decode_run_file(folder.name, path.read_bytes())
-    except FileNotFoundError:
-        if not is_half_born(folder):
-            return None
-        return _placeholder(folder, "crashed", None), None, ""
-    except (CorridaError, OSError) as error:
-        message = str(error) if isinstance(error, DamagedRun) else f"{layout.RUN} cannot be read: {error}"
-        failure = Failure(type=type(error).__name__, message=message)
-        return _placeholder(folder, "unreadable", failure), None, signature
-    status = derive_status(content, heartbeat, now)
-    fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
-    fields |= {"status": status, "tags": merge_tags(content.tags, read_annotations(folder))}
-    header = RunHeader(**fields)
-    newest = max(int(part) for part in signature.split(".")[:2])
-    settled = status in SEALED and now * 1e9 - newest > _RACY_NS
-    return header, content, signature if settled else ""
-
-
-def _placeholder(folder: Path, status: Status, error: Failure | None) -> RunHeader:
-    """Return what can be said of a folder whose run.json says nothing: its name and its time of change."""
-    try:
-        changed = folder.stat().st_mtime
-    except OSError:
-        changed = 0.0
-    created = timestamp(datetime.fromtimestamp(changed, UTC))
-    return RunHeader(
-        id=folder.name, pipeline="", status=status, created=created, order=int(changed * 1e9), error=error
-    )
-
-
-def is_half_born(folder: Path) -> bool:
-    """Tell whether a folder without run.json is a run whose process was killed at its very start."""
-    try:
-        names = [entry.name for entry in folder.iterdir()]
-    except OSError:
-        return False
-    return all(n in {layout.CONFIG_DIR, layout.CONFIG} or n.endswith(".tmp") for n in names)

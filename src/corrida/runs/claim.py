@@ -83,21 +83,35 @@ def claim(root: Path, *, run_id: str | None, run_tag: str | None, seed: int | No
         if run_id is not None:
             name = validate_run_id(run_id)
             if not _make(root, name):
-                place = "in the trash (`corrida trash` lists it)" if not (root / name).exists() else "there already"
-                raise AlreadyExists(f"the run {name} is {place}; choose another id, or use --run-tag to get a suffix")
+                place = (
+                    "in the trash (`corrida trash` lists it)"
+                    if not (root / name).exists()
+                    else "there already"
+                )
+                raise AlreadyExists(
+                    f"the run {name} is {place}; choose another id, or use --run-tag to get a suffix"
+                )
         else:
             base = id_from_tag(run_tag) if run_tag is not None else generated_id(now, seed)
             name = _make_with_suffix(root, base)
-        order, behind = _next_order(root)
+        try:
+            order, behind = _next_order(root)
+        except BaseException:
+            (root / name).rmdir()  # else a run that never was would be listed
+            raise
     return Claim(name, root / name, now, order, behind)
 
 
 def _make(root: Path, name: str) -> bool:
-    if (root / layout.PRIVATE / layout.TRASH / name).exists():
+    trashed = root / layout.PRIVATE / layout.TRASH / name
+    if trashed.exists():
         return False  # else an undo of the removal could not bring it back
     try:
         os.mkdir(root / name)  # noqa: PTH102 - the claim: atomic on every file system
     except FileExistsError:
+        return False
+    if trashed.exists():  # removed between the two looks
+        (root / name).rmdir()
         return False
     return True
 
@@ -138,5 +152,11 @@ def _next_order(root: Path) -> tuple[int, float]:
             os.close(os.open(clock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         last = 0
     order = now if now > last else last + 1000
-    os.utime(clock, ns=(order, order))
+    try:
+        os.utime(clock, ns=(order, order))
+    except PermissionError:  # another user of a shared store made it: only the owner may set the time
+        fresh = clock.with_name(f".{clock.name}.{uuid.uuid4().hex[:12]}.tmp")
+        fresh.touch()
+        os.utime(fresh, ns=(order, order))
+        fresh.replace(clock)
     return order, max(0.0, (last - now) / 1e9)

@@ -76,7 +76,9 @@ def _parse_json(path: str, text: str) -> Any:
         ) from None
     except _DuplicateKeyError as error:
         key = str(error)
-        spots = [m.start() for m in re.finditer(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", text)]
+        spots = [
+            m.start() for m in re.finditer(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", text)
+        ]
         lines = ", ".join(str(text.count("\n", 0, spot) + 1) for spot in spots[:4])
         where = f" (it stands in line {lines})" if lines else ""
         raise InvalidConfig(
@@ -102,7 +104,8 @@ def _parse_yaml(path: str, text: str) -> Any:
             seen.add(key)
         loader.flatten_mapping(node)
         return {
-            loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value
+            loader.construct_object(k, deep=True): loader.construct_object(v, deep=True)
+            for k, v in node.value
         }
 
     Loader.add_constructor("tag:yaml.org,2002:map", unique)

@@ -174,16 +174,53 @@ def digest_file(path: Path) -> Digest:
         return Digest(file.tell(), "sha256:" + hexadecimal)
 
 
+def digest_entry(path: Path) -> Digest:
+    """Return the digest of a file of a run folder; that of a link is of where it points, not of what is there."""
+    if path.is_symlink():
+        return digest_bytes(b"link to " + os.fsencode(path.readlink()))
+    return digest_file(path)
+
+
 def copy_new(source: Path, target: Path) -> None:
-    """Copy ``source`` to ``target``, which must not exist; a failed copy leaves nothing behind."""
-    with source.open("rb") as reader:
-        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            with os.fdopen(fd, "wb") as writer:
-                shutil.copyfileobj(reader, writer, _CHUNK)
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+    """Copy a file or a folder to ``target``, which must not exist: a kill or a full disk leaves all of it or none.
+
+    Links inside a folder are followed, so that the copy stands alone; what is neither file nor folder is left out.
+    """
+    temporary = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        _copy(source, temporary)
+        temporary.rename(target)
+    except BaseException:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        target.mkdir()
+        for entry in sorted(source.iterdir()):
+            _copy(entry, target / entry.name)
+    elif source.is_file() or not source.exists():  # a link to nothing says so when it is opened
+        with source.open("rb") as reader, target.open("xb") as writer:
+            shutil.copyfileobj(reader, writer, _CHUNK)
+
+
+def walk_files(folder: Path) -> dict[str, Path]:
+    """Return every file and link below ``folder`` by its relative name, sorted; links are not followed.
+
+    A name that is not Unicode gets escapes in place of the stray bytes, since JSON must hold it.
+    """
+    found: dict[str, Path] = {}
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(parent, name)
+            if path.is_symlink() or path.is_file():
+                relative = path.relative_to(folder).as_posix()
+                found[os.fsencode(relative).decode("utf-8", "backslashreplace")] = path
+    return dict(sorted(found.items()))
 
 
 def safe_join(root: Path, name: str) -> Path:
@@ -205,9 +242,17 @@ def safe_join(root: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file at ``path`` (created when missing); a kill frees it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+def locked(path: Path, *, create: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on the file at ``path``; a kill frees it.
+
+    Args:
+        path: the file, whose content does not matter.
+        create: make it when missing.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
+    except PermissionError:
+        fd = os.open(path, os.O_RDONLY)  # made by another user of a shared store; a lock needs no more
     try:
         # A file system without locks (some network mounts): the work below is safe for one writer at a time.
         with contextlib.suppress(OSError):

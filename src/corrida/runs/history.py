@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 import time
 from collections.abc import Mapping
@@ -13,13 +14,15 @@ import msgspec
 
 from corrida.errors import InvalidMetric
 from corrida.runs.files import explained, write_all
-from corrida.runs.numbers import json_number
+from corrida.runs.numbers import json_number, metrics_from_file
 
 if TYPE_CHECKING:
     import polars as pl
 
 RESERVED_NAMES = frozenset({"step", "logged_at"})
 _MAX_NAME = 250
+_GREAT = 2**63
+"""From here on an integer is kept as a floating point number, and is no step."""
 
 
 def check_metric_name(name: object) -> str:
@@ -35,28 +38,30 @@ def check_metric_name(name: object) -> str:
     return name
 
 
-def as_number(name: str, value: SupportsFloat) -> float | int:
+def as_number(name: str, value: Any) -> float | int:
     """Return a metric as a Python number; numpy and torch scalars are taken too.
 
     Raises:
         InvalidMetric: the value is no number.
     """
     kind = type(value)
-    if kind is float or kind is int:
-        return value  # type: ignore[return-value]
-    if isinstance(value, bool):
-        return int(value)
+    if kind is float:
+        return value  # type: ignore[no-any-return]
     if value is None or isinstance(value, str | bytes):
         raise InvalidMetric(
             f"the metric {name!r} is {value!r}; log a number, and leave a metric out when it has no value"
         )
     try:
-        number = value.item() if hasattr(value, "item") else float(value)
-        return number if type(number) is int else float(number)
+        number = value.item() if hasattr(value, "item") else value
+        if not getattr(value, "ndim", 0) and not isinstance(
+            number, str | bytes
+        ):  # [1.0] is a list all the same
+            return int(number) if isinstance(number, int) and abs(number) < _GREAT else float(number)
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise InvalidMetric(
-            f"the metric {name!r} is a {kind.__name__}, not a single number; log one number a name"
-        ) from None
+        pass
+    raise InvalidMetric(
+        f"the metric {name!r} is a {kind.__name__}, not a single number; log one number a name"
+    )
 
 
 class HistoryWriter:
@@ -82,20 +87,21 @@ class HistoryWriter:
         """
         if step is None:
             step = self._step + 1
-        elif type(step) is not int:
+        elif type(step) is not int or abs(step) >= _GREAT:
             step = _as_step(step)
         known = self._known
         plain = type(metrics) is dict
+        if not plain and not isinstance(metrics, Mapping):
+            raise InvalidMetric(f"log takes names to numbers, not {type(metrics).__name__}")
         for name, value in metrics.items():
             if name not in known:
                 self._admit(name)
             kind = type(value)
-            if (kind is not float and kind is not int) or value - value != 0:  # type: ignore[operator]
+            if (kind is not float and (kind is not int or abs(value) >= _GREAT)) or value - value != 0:  # type: ignore[operator,arg-type]
                 plain = False
         if not plain:
             metrics = {n: json_number(as_number(n, v)) for n, v in metrics.items()}  # type: ignore[misc]
-        line = self._encode({"step": step, "time": time.time(), "metrics": metrics}) + b"\n"
-        self._append(line)
+        self._append(self._encode({"step": step, "time": time.time(), "metrics": metrics}) + b"\n")
         self._step = step
 
     def _admit(self, name: object) -> None:
@@ -118,11 +124,11 @@ class HistoryWriter:
 
     def _finish_append(self, fd: int, line: bytes, written: int) -> None:
         with explained("writing step metrics"):
+            start = os.fstat(fd).st_size - written
             try:
                 write_all(fd, line[written:])
             except OSError:
-                if written:
-                    os.ftruncate(fd, os.fstat(fd).st_size - written)
+                os.ftruncate(fd, start)
                 raise
 
     def close(self) -> None:
@@ -134,12 +140,12 @@ class HistoryWriter:
 
 def _as_step(step: Any) -> int:
     try:
-        whole = step.__index__()
-    except AttributeError:
-        if isinstance(step, float) and step.is_integer():
-            return int(step)
+        whole = int(step) if isinstance(step, float) and step.is_integer() else operator.index(step)
+    except TypeError:
         raise InvalidMetric(f"the step is {step!r}; give a whole number") from None
-    return int(whole)
+    if abs(whole) >= _GREAT:
+        raise InvalidMetric(f"the step {str(whole)[:20]}… is too large; steps have 64 bits")
+    return whole
 
 
 def read_history(path: Path) -> pl.DataFrame:
@@ -164,12 +170,13 @@ def read_history(path: Path) -> pl.DataFrame:
             continue
         try:
             entry = decode(line)
-        except msgspec.DecodeError:
+            numbers = metrics_from_file(entry.metrics)
+        except (msgspec.DecodeError, ValueError):
             continue
-        for name, value in entry.metrics.items():
+        for name, value in numbers.items():
             column = values.setdefault(name, [])
             column.extend([None] * (len(steps) - len(column)))
-            column.append(float(value))
+            column.append(value)
         steps.append(entry.step)
         times.append(entry.time)
     count = len(steps)

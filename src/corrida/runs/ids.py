@@ -74,7 +74,7 @@ def _validate(name: object, what: str) -> str:
     return name
 
 
-def id_from_tag(tag: str) -> str:
+def id_from_tag(tag: object) -> str:
     """Return ``run_<tag>``.
 
     Accents are folded and other characters outside the grammar become ``_``, so that a tag such as
@@ -83,6 +83,8 @@ def id_from_tag(tag: str) -> str:
     Raises:
         InvalidName: the tag is empty, too long, or has no letter or digit that an id may hold.
     """
+    if not isinstance(tag, str):
+        raise InvalidName(f"a run tag must be text, not {type(tag).__name__}")
     folded = unicodedata.normalize("NFKD", tag)
     folded = "".join(c for c in folded if not unicodedata.combining(c))
     if "/" in tag or "\\" in tag or "\0" in tag:
@@ -105,7 +107,7 @@ def generated_id(now: datetime, seed: int | None) -> str:
     return f"run_{now:%Y%m%d_%H%M%S}"
 
 
-def parse_reference(text: str) -> Reference:
+def parse_reference(text: object) -> Reference:
     """Read a reference: an id, a prefix of one, ``latest``, ``latest~2`` or ``@alias``.
 
     Raises:
@@ -121,7 +123,9 @@ def parse_reference(text: str) -> Reference:
     if latest := _LATEST.fullmatch(text):
         return Reference(back=int(latest.group(1) or 0))
     if text.startswith("latest~"):
-        raise InvalidReference(f"{text!r} is not a reference; after latest~ comes a whole number, as in latest~1")
+        raise InvalidReference(
+            f"{text!r} is not a reference; after latest~ comes a whole number, as in latest~1"
+        )
     if not _ID.fullmatch(text):
         shown = text if len(text) <= 60 else text[:60] + "…"
         raise InvalidReference(

@@ -11,13 +11,15 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from corrida.runs import layout
 from corrida.runs.files import atomic_write, locked, write_all
-from corrida.runs.run_file import RunFile
+
+if TYPE_CHECKING:
+    from corrida.runs.run_file import RunFile
 
 _HEAD = b"{\n"
 _TAIL = f'"format_version": {layout.FORMAT_VERSION}\n}}\n'.encode()
@@ -67,6 +69,15 @@ def append_to_index(root: Path, run: RunFile) -> None:
 def index_lock(root: Path) -> contextlib.AbstractContextManager[None]:
     """Hold the index for writing."""
     return locked(root / layout.PRIVATE / "index.lock")
+
+
+def index_state(root: Path) -> str:
+    """Return what tells one content of index.json from another without reading it; empty when there is none."""
+    try:
+        found = (root / layout.INDEX).stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns}.{found.st_size}.{found.st_ino}"
 
 
 def write_index(root: Path, lines: Iterable[bytes]) -> bool:

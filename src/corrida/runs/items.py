@@ -14,7 +14,8 @@ import msgspec
 from corrida.errors import InvalidData
 from corrida.runs import layout
 from corrida.runs.files import explained, write_all
-from corrida.runs.tables import frame_from_rows, is_frame, to_polars, write_parquet
+from corrida.runs.plain import encode_json, plain
+from corrida.runs.tables import as_text, frame_from_rows, is_frame, to_polars, write_parquet
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,32 +53,26 @@ class ItemsWriter:
         import polars as pl
 
         if "item_id" not in frame.columns:
-            raise InvalidData(f"items need a column item_id; there are {', '.join(frame.columns[:12]) or 'none'}")
-        if frame["item_id"].dtype.is_float():
-            raise InvalidData("item_id is a column of floating point numbers; pass the ids as text or integers")
+            raise InvalidData(
+                f"items need a column item_id; there are {', '.join(frame.columns[:12]) or 'none'}"
+            )
+        kind = frame["item_id"].dtype
+        if kind.is_float() or kind.is_nested() or kind == pl.Object:
+            raise InvalidData(f"item_id is a column of {kind}; pass the ids as text or integers")
         frame = frame.with_columns(pl.col("item_id").cast(pl.String))
-        self._admit(frame["item_id"].to_list())
+        ids = self._checked(frame["item_id"].to_list())
         self._close_rows()
         with explained("writing items"):
             self._parts.mkdir(exist_ok=True)
             write_parquet(self._parts / f"{self._next()}.parquet", frame)
+        self._seen |= ids
 
     def _log_rows(self, rows: Iterable[Any]) -> None:
-        listed: list[dict[str, Any]] = []
-        for row in rows:
-            if not isinstance(row, Mapping):
-                raise InvalidData(f"an item must be a mapping with item_id, not {type(row).__name__}")
-            item = {str(k): _plain(v) for k, v in row.items()}
-            if item.get("item_id") is None:
-                raise InvalidData(f"an item has no item_id; it has {', '.join(list(item)[:12]) or 'no keys'}")
-            item["item_id"] = str(item["item_id"])
-            if item.get("correct") in (0, 1):
-                item["correct"] = bool(item["correct"])
-            listed.append(item)
-        self._admit([item["item_id"] for item in listed])
+        listed = [_as_item(row) for row in rows]
+        ids = self._checked([item["item_id"] for item in listed])
         if not listed:
             return
-        data = b"".join(msgspec.json.encode(item) + b"\n" for item in listed)
+        data = b"".join(encode_json(item) + b"\n" for item in listed)
         with explained("writing items"):
             if self._rows_fd is None:
                 self._parts.mkdir(exist_ok=True)
@@ -88,19 +83,20 @@ class ItemsWriter:
                 write_all(self._rows_fd, data)
             except OSError:
                 os.ftruncate(self._rows_fd, size)
-                self._seen.difference_update(item["item_id"] for item in listed)
                 raise
+        self._seen |= ids
 
-    def _admit(self, ids: list[str | None]) -> None:
-        if any(i is None or not i for i in ids):
+    def _checked(self, ids: list[Any]) -> set[str]:
+        """Return the ids as a set when none is empty, repeated or known; they count once they are written."""
+        if any(not i for i in ids):
             raise InvalidData(f"item_id is empty in row {next(n for n, i in enumerate(ids, 1) if not i)}")
         fresh = set(ids)
         if len(fresh) < len(ids):
             twice = [i for i, count in Counter(ids).items() if count > 1]
             raise InvalidData(f"item_id must be unique in a run; twice there: {_some(twice)}")
         if again := fresh & self._seen:
-            raise InvalidData(f"item_id must be unique in a run; logged before: {_some(sorted(again))}")  # type: ignore[type-var]
-        self._seen |= fresh  # type: ignore[arg-type]
+            raise InvalidData(f"item_id must be unique in a run; logged before: {_some(sorted(again))}")
+        return fresh
 
     def _next(self) -> str:
         self._number += 1
@@ -136,23 +132,39 @@ def _some(ids: list[Any]) -> str:
     return ", ".join(map(str, ids[:5])) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
 
 
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        return value.item()
+def _as_item(row: Any) -> dict[str, Any]:
+    if not isinstance(row, Mapping):
+        raise InvalidData(f"an item must be a mapping with item_id, not {type(row).__name__}")
+    item = {str(k): _cell(v) for k, v in row.items()}
+    name = item.get("item_id")
+    if name is None:
+        raise InvalidData(f"an item has no item_id; it has {', '.join(list(item)[:12]) or 'no keys'}")
+    if not isinstance(name, str | int):
+        raise InvalidData(f"the item_id {name!r} is a {type(name).__name__}; pass text or an integer")
+    item["item_id"] = str(name)
+    if item.get("correct") in (0, 1):
+        item["correct"] = bool(item["correct"])
+    return item
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as JSON holds it; NaN, like None, is a value that is not there."""
+    if isinstance(value, float):
+        return float(value)
+    if hasattr(value, "tolist") and hasattr(value, "ndim"):
+        value = value.tolist()  # an array, a tensor, or one number of them
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): _cell(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value if isinstance(value, bytes) else str(value)
+        return [_cell(v) for v in value]
+    return plain(value) if not isinstance(value, float) else float(value)
 
 
 def _read_parts(parts: Path) -> pl.DataFrame:
     import polars as pl
 
     frames = []
-    for part in sorted(parts.iterdir()):
+    for part in sorted(parts.iterdir(), key=lambda p: (len(p.name.split(".")[0]), p.name)):
         if part.suffix == ".parquet" and not part.name.startswith("."):
             frames.append(pl.read_parquet(part))
         elif part.suffix == ".jsonl":
@@ -166,11 +178,22 @@ def _read_parts(parts: Path) -> pl.DataFrame:
     frames = [f for f in frames if f.width]
     if not frames:
         return pl.DataFrame(schema={"item_id": pl.String})
-    return _normalise(pl.concat(_as_text_where_mixed(frames), how="diagonal_relaxed"))
+    try:
+        return _normalise(pl.concat(_as_text_where_mixed(frames), how="diagonal_relaxed"))
+    except (
+        pl.exceptions.PolarsError
+    ):  # a column whose types have nothing in common, such as lists and numbers
+        kinds: dict[str, set[Any]] = {}
+        for frame in frames:
+            for name, dtype in frame.schema.items():
+                kinds.setdefault(name, set()).add(dtype)
+        mixed = [name for name, found in kinds.items() if len(found) > 1]
+        frames = [f.with_columns(as_text(f[c]) for c in mixed if c in f.columns) for f in frames]
+        return _normalise(pl.concat(frames, how="diagonal_relaxed"))
 
 
 def _as_text_where_mixed(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
-    """Cast a column to text in every part when one part holds it as text and another does not."""
+    """Turn a column to text in every part when one part holds it as text and another does not."""
     import polars as pl
 
     kinds: dict[str, set[bool]] = {}
@@ -179,7 +202,7 @@ def _as_text_where_mixed(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
             if dtype != pl.Null:
                 kinds.setdefault(name, set()).add(dtype == pl.String)
     mixed = [name for name, found in kinds.items() if len(found) > 1]
-    return [f.with_columns(pl.col(c).cast(pl.String) for c in mixed if c in f.columns) for f in frames]
+    return [f.with_columns(as_text(f[c]) for c in mixed if c in f.columns) for f in frames]
 
 
 def _normalise(frame: pl.DataFrame) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from corrida.errors import DamagedRun, Refused
+from corrida.errors import DamagedRun, InvalidName, Refused
 from corrida.runs import layout
 from corrida.runs.annotations import author, utc_now
 from corrida.runs.files import (
@@ -32,7 +32,7 @@ from corrida.runs.files import (
     write_new,
 )
 
-_PLAN, _DONE, _LOG = "plan.json", "done", "log.jsonl"
+_PLAN, _PENDING, _DONE, _LOG = "plan.json", "pending", "done", "log.jsonl"
 
 
 class FileChange(NamedTuple):
@@ -56,11 +56,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         target: the folder that the paths are relative to, relative to the store.
+        kind, undoes: as in :class:`Operation`.
     """
 
     format_version: int
     target: str
     run: str
+    kind: Literal["restore", "undo"]
+    undoes: str | None = None
     files: tuple[PlannedFile, ...]
 
 
@@ -85,7 +88,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def journal_folder(root: Path) -> Path:
     """Return the journal of the store at ``root``, which is made when missing."""
     folder = root / layout.PRIVATE / layout.JOURNAL
-    folder.mkdir(parents=True, exist_ok=True)
+    with explained("opening the journal"):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -100,16 +104,25 @@ def operations(root: Path) -> list[Operation]:
 
 def last_undoable(root: Path) -> Operation | None:
     """Return the latest operation that was not taken back, or None."""
+    folder = root / layout.PRIVATE / layout.JOURNAL
     done = operations(root)
-    undone = {operation.undoes for operation in done}
-    return next((o for o in reversed(done) if o.kind != "undo" and o.id not in undone), None)
+    settled = {operation.undoes for operation in done}
+    # A restore whose folder is gone was called off after it had been logged.
+    settled |= {o.id for o in done if o.kind == "restore" and not (folder / o.id).is_dir()}
+    return next((o for o in reversed(done) if o.kind != "undo" and o.id not in settled), None)
 
 
 def record(
-    root: Path, kind: Literal["restore", "rm", "undo"], name: str, runs: Sequence[str], undoes: str | None = None
+    root: Path,
+    kind: Literal["restore", "rm", "undo"],
+    name: str,
+    runs: Sequence[str],
+    undoes: str | None = None,
 ) -> None:
     """Write an operation to the log."""
-    operation = Operation(id=name, kind=kind, time=utc_now(), author=author(), runs=tuple(runs), undoes=undoes)
+    operation = Operation(
+        id=name, kind=kind, time=utc_now(), author=author(), runs=tuple(runs), undoes=undoes
+    )
     append_line(journal_folder(root) / _LOG, msgspec.to_builtins(operation))
 
 
@@ -142,48 +155,66 @@ def apply_changes(
         The name of the operation.
 
     Raises:
-        Refused: a file is no longer what the caller saw.
+        Refused: a file is no longer what the caller saw, or a link leads out of the target folder.
         StoreError: disk full or no rights; nothing has changed then.
     """
     folder = journal_folder(root)
     with explained("writing the files"), locked(folder / "lock"):
         _complete(root)
         for change in changes:
-            if _read(target, change.path) != change.old:
+            if read_if_there(target, change.path) != change.old:
                 raise Refused(f"{change.path} changed in this moment; look at it and try again")
         name = new_name(kind)
-        draft = folder / f".{name}"
+        draft, entry = folder / f".{name}", folder / name
+        files = tuple(PlannedFile(c.path, _sha(c.old), _sha(c.new)) for c in changes)
+        relative = Path(os.path.relpath(os.path.realpath(target), os.path.realpath(root))).as_posix()
+        plan = Plan(
+            format_version=layout.FORMAT_VERSION,
+            target=relative,
+            run=run,
+            kind=kind,
+            undoes=undoes,
+            files=files,
+        )
         try:
-            _prepare(root, draft, target, changes, run)
-            draft.rename(folder / name)  # the moment of decision
+            _prepare(draft, target, changes, plan)
+            draft.rename(entry)  # the moment of decision
+            try:
+                fsync_dir(folder)
+                record(root, kind, name, [run], undoes)
+            except OSError:
+                entry.rename(draft)  # no room even for a line: decided otherwise, before any file was touched
+                raise
         except BaseException:
-            for change in changes:
-                _beside(safe_join(target, change.path), name).unlink(missing_ok=True)
-            shutil.rmtree(draft, ignore_errors=True)
+            if draft.exists():
+                _sweep(root, draft)
             raise
-        fsync_dir(folder)
-        record(root, kind, name, [run], undoes)
-        _carry_out(root, folder / name)
+        if conflicts := _carry_out(root, entry):
+            raise Refused(
+                f"{', '.join(conflicts)} changed in this moment and stayed as it is; the other files were written, and "
+                "`corrida undo` takes them back"
+            )
     return name
 
 
-def _prepare(root: Path, draft: Path, target: Path, changes: Sequence[FileChange], run: str) -> None:
+def _prepare(draft: Path, target: Path, changes: Sequence[FileChange], plan: Plan) -> None:
     for side in ("old", "new"):
         (draft / side).mkdir(parents=True)
-    files = []
+    # The plan comes first: whoever sweeps up after a kill learns from it what lies beside the files.
+    write_new(draft / _PLAN, msgspec.json.format(msgspec.json.encode(plan)), durable=True)
+    write_new(draft / _PENDING, b"", durable=True)
     for number, change in enumerate(changes):
         for side, data in (("old", change.old), ("new", change.new)):
             if data is not None:
                 write_new(draft / side / str(number), data, durable=True)
-        files.append(PlannedFile(change.path, _sha(change.old), _sha(change.new)))
         # Room and rights are tested where the files will be, before anything is decided.
-        place = safe_join(target, change.path)
-        if change.new is not None:
+        place = _place(target, change.path)
+        prepared = _beside(place, draft.name[1:])
+        if change.new is not None and not prepared.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_new(_beside(place, draft.name[1:]), change.new, durable=True)
-    relative = os.path.relpath(os.path.realpath(target), os.path.realpath(root))
-    plan = Plan(format_version=layout.FORMAT_VERSION, target=Path(relative).as_posix(), run=run, files=tuple(files))
-    write_new(draft / _PLAN, msgspec.json.format(msgspec.json.encode(plan)), durable=True)
+            write_new(prepared, change.new, durable=True)
+            if place.exists():
+                prepared.chmod(place.stat().st_mode & 0o7777)
     for folder in (draft / "old", draft / "new", draft):
         fsync_dir(folder)
 
@@ -195,13 +226,15 @@ def _carry_out(root: Path, entry: Path) -> list[str]:
     conflicts = []
     touched = set()
     for number, file in enumerate(plan.files):
-        place = safe_join(target, file.path)
+        place = _place(target, file.path)
         prepared = _beside(place, entry.name)
-        now = _sha(_read(target, file.path))
+        now = _sha(read_if_there(target, file.path))
         if now == file.new:
             prepared.unlink(missing_ok=True)
             continue
-        if now != file.old:
+        astray = file.old is None and file.new is not None and not prepared.exists()  # the store was moved
+        if now != file.old or astray or not place.parent.is_dir():
+            prepared.unlink(missing_ok=True)
             conflicts.append(file.path)
             continue
         if file.new is None:
@@ -215,7 +248,8 @@ def _carry_out(root: Path, entry: Path) -> list[str]:
         fsync_dir(folder)
     if conflicts:
         atomic_write(entry / "conflicts.txt", "\n".join(conflicts).encode())
-    write_new(entry / _DONE, b"", durable=True)
+    (entry / _PENDING).replace(entry / _DONE)  # a rename, since it works on a full disk
+    fsync_dir(entry)
     return conflicts
 
 
@@ -244,12 +278,14 @@ def _complete(root: Path) -> None:
         if entry.name.startswith("."):
             _sweep(root, entry)
             continue
-        if entry.name not in logged:
+        try:
             plan = read_plan(entry)
-            kind: Literal["restore", "undo"] = "undo" if "-undo-" in entry.name else "restore"
-            undoes = last_undoable(root) if kind == "undo" else None
-            record(root, kind, entry.name, [plan.run], undoes.id if undoes else None)
-        _carry_out(root, entry)
+            if entry.name not in logged:
+                record(root, plan.kind, entry.name, [plan.run], plan.undoes)
+            _carry_out(root, entry)
+        except (DamagedRun, Refused, InvalidName):
+            # Nobody can complete it: it must not stand in the way of the next.
+            atomic_write(entry / _DONE, b"")
 
 
 def _sweep(root: Path, draft: Path) -> None:
@@ -257,7 +293,8 @@ def _sweep(root: Path, draft: Path) -> None:
     with contextlib.suppress(OSError, DamagedRun):
         plan = read_plan(draft)
         for file in plan.files:
-            _beside(safe_join(plan_target(root, plan), file.path), draft.name[1:]).unlink(missing_ok=True)
+            with contextlib.suppress(OSError, Refused, InvalidName):
+                _beside(_place(plan_target(root, plan), file.path), draft.name[1:]).unlink(missing_ok=True)
     shutil.rmtree(draft, ignore_errors=True)
 
 
@@ -285,25 +322,46 @@ def reversed_changes(root: Path, operation: Operation) -> tuple[Plan, list[FileC
     changes = []
     for number, file in enumerate(plan.files):
         old, new = entry / "old" / str(number), entry / "new" / str(number)
-        changes.append(
-            FileChange(
-                file.path,
-                new.read_bytes() if file.new is not None else None,
-                old.read_bytes() if file.old is not None else None,
-            )
-        )
+        try:
+            before = old.read_bytes() if file.old is not None else None
+            after = new.read_bytes() if file.new is not None else None
+        except OSError as error:
+            raise DamagedRun(f"the journal entry {entry.name} cannot be read: {error.strerror}") from None
+        changes.append(FileChange(file.path, after, before))
     return plan, changes
 
 
 def _beside(place: Path, name: str) -> Path:
-    return place.with_name(f".{place.name}.{name}.tmp")
+    return place.with_name(f".{place.name[:100]}.{name}.tmp")
 
 
-def _read(target: Path, path: str) -> bytes | None:
+def _place(target: Path, path: str) -> Path:
+    """Return where the bytes of ``path`` are: behind a link, which stays a link, and always inside ``target``.
+
+    Raises:
+        Refused: a link leads out of ``target``.
+    """
+    place = Path(os.path.realpath(safe_join(target, path)))
+    if not place.is_relative_to(os.path.realpath(target)):
+        raise Refused(f"{path} is a link to a place outside of {target.name}, where corrida does not write")
+    return place
+
+
+def read_if_there(target: Path, path: str) -> bytes | None:
+    """Return the bytes of ``path`` under ``target``, or None when there is no such file.
+
+    Raises:
+        Refused: a folder is in its place, or a file in the place of its folder; or a link leads out of ``target``.
+    """
+    place = _place(target, path)
     try:
-        return safe_join(target, path).read_bytes()
+        return place.read_bytes()
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        raise Refused(f"{path} is a folder now; move it away, then try again") from None
+    except NotADirectoryError:
+        raise Refused(f"{path} needs a folder where a file is now; move that away, then try again") from None
 
 
 def _sha(data: bytes | None) -> str | None:

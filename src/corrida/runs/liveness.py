@@ -87,16 +87,13 @@ class _Heartbeat:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wake = threading.Event()
         self._files: weakref.WeakKeyDictionary[object, Path] = weakref.WeakKeyDictionary()
         self._thread: threading.Thread | None = None
-        self._pid = 0
 
     def add(self, owner: object, file: Path) -> None:
         with self._lock:
             self._files[owner] = file
-            if self._thread is None or self._pid != os.getpid():  # threads do not survive a fork
-                self._pid = os.getpid()
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._beat, name="corrida-heartbeat", daemon=True)
                 self._thread.start()
 
@@ -115,6 +112,15 @@ class _Heartbeat:
 
 
 _heartbeat = _Heartbeat()
+
+
+def _start_afresh() -> None:
+    # Threads do not survive a fork, a lock may have been held by one, and the runs are the parent's.
+    global _heartbeat  # noqa: PLW0603 - one a process
+    _heartbeat = _Heartbeat()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
 
 
 def start_heartbeat(owner: object, file: Path) -> None:

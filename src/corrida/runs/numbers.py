@@ -18,6 +18,9 @@ def format_number(value: float) -> str:
     return f"{value:.4f}".rstrip("0") if abs(value) < 1000 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
+
+
 def json_number(value: float) -> float | str:
     """Return ``value``, or its name when JSON has no number for it: ``NaN``, ``Infinity``, ``-Infinity``."""
     if value - value == 0:

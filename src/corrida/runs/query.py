@@ -39,6 +39,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_PART = re.compile(r"((?:`[^`]*`|[^,])*),")
+_NUMBERS = frozenset({"duration", "seed"})
 _SQL_OPERATOR = {"==": "=", "<>": "!=", "=": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -68,23 +70,24 @@ def compile_filter(text: str, names: Iterable[str] = ()) -> Sql:
     return _Parser(text, names).parse()
 
 
-def compile_order(order_by: str) -> list[tuple[str, bool]]:
+def compile_order(order_by: str, names: Iterable[str] = ()) -> list[tuple[str, bool]]:
     """Return fields to sort by as (field, descending).
 
     Args:
         order_by: fields separated by commas; a leading ``-`` puts the greatest first.
+        names: as of :func:`compile_filter`.
 
     Raises:
         InvalidFilter: a field is unknown.
     """
     parsed = []
-    for part in order_by.split(","):
+    for part in _PART.findall(order_by + ","):
         name = part.strip()
         descending = name.startswith("-")
         name = _unquote(name.lstrip("+-"))
         if not name:
             raise InvalidFilter(f"the order {order_by!r} has an empty field; write it as -metrics.f1,created")
-        _check_field(name, ())
+        _check_field(name, names)
         parsed.append((name, descending))
     return parsed
 
@@ -107,7 +110,9 @@ def _check_field(name: str, names: Iterable[str]) -> None:
     grouped = [n for n in names if n.partition(".")[2] == name]
     near = grouped or difflib.get_close_matches(name, [*FIELDS, *names], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"fields are {', '.join(sorted(FIELDS))}"
-    raise InvalidFilter(f"{name!r} is no field; {hint} Metrics, parameters and tags are metrics.X, params.X, tags.X")
+    raise InvalidFilter(
+        f"{name!r} is no field; {hint} Metrics, parameters and tags are metrics.X, params.X, tags.X"
+    )
 
 
 def _unquote(word: str) -> str:
@@ -229,7 +234,7 @@ class _Parser:
         if token.text in {"~", "!~"}:
             value = self._value(None)
             sign = ">" if token.text == "~" else "="
-            return Sql(f"instr(lower({field.text}), lower(?)) {sign} 0", (*field.values, str(value)))
+            return Sql(f"instr(folded({field.text}), ?) {sign} 0", (*field.values, str(value).casefold()))
         value = self._value(name)
         return Sql(f"{field.text} {_SQL_OPERATOR[token.text]} ?", (*field.values, value))
 
@@ -241,7 +246,7 @@ class _Parser:
         self._at += 1
         value: str | float | int
         if token.kind == "number":
-            value = float(token.text) if re.search(r"[.eE]", token.text) else int(token.text)
+            value = _number(token.text)
         elif token.kind == "text":
             quote = token.text[0]
             value = re.sub(r"\\(.)", r"\1", token.text[1:-1].replace(quote * 2, quote))
@@ -251,11 +256,18 @@ class _Parser:
             self._at -= 1
             self._fail(f"a value; write a text in quotes, as '{token.text}'")
             raise AssertionError  # pragma: no cover - _fail raised
-        if name and name.startswith("metrics.") and isinstance(value, str):
-            raise InvalidFilter(f"filter {self._text!r}: {name} is a number and cannot be compared with {value!r}")
+        if name and (name.startswith("metrics.") or name in _NUMBERS) and isinstance(value, str):
+            raise InvalidFilter(
+                f"filter {self._text!r}: {name} is a number and cannot be compared with {value!r}"
+            )
         if name and (name in TEXT_FIELDS or name.startswith("tags.")) and not isinstance(value, str):
             return token.text
         return value
+
+
+def _number(text: str) -> float | int:
+    value = float(text)
+    return value if re.search(r"[.eE]", text) or abs(value) >= 2**63 else int(text)
 
 
 def _joined(word: str, parts: list[Sql]) -> Sql:

@@ -11,7 +11,7 @@ import msgspec
 
 from corrida.errors import ArtifactNotFound, DamagedRun
 from corrida.runs import layout
-from corrida.runs.annotations import Note
+from corrida.runs.annotations import Note  # noqa: TC001 - msgspec reads the annotations
 from corrida.runs.files import safe_join
 from corrida.runs.numbers import format_number, json_number
 from corrida.runs.run_file import RunFile, RunHeader, read_run_file
@@ -36,7 +36,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
     """
 
     dir: Path
-    metrics: dict[str, float] = {}  # type: ignore[assignment]
+    metrics: dict[str, float] = {}  # type: ignore[assignment]  # noqa: RUF012 - msgspec copies it
     later_notes: tuple[Note, ...] = ()
     aliases: tuple[str, ...] = ()
 
@@ -79,7 +79,9 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
             try:
                 found[copy.origin] = safe_join(self.dir, copy.file).read_bytes()
             except OSError:
-                raise DamagedRun(f"run {self.id} lacks its configuration {copy.file}; see corrida verify") from None
+                raise DamagedRun(
+                    f"run {self.id} lacks its configuration {copy.file}; see corrida verify"
+                ) from None
         return found
 
     def manifest(self) -> dict[str, Any]:
@@ -102,7 +104,9 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         """
         path = safe_join(self.dir, name)
         if not path.exists():
-            raise ArtifactNotFound(f"run {self.id} has no file {name!r}; `corrida show {self.id}` lists its files")
+            raise ArtifactNotFound(
+                f"run {self.id} has no file {name!r}; `corrida show {self.id}` lists its files"
+            )
         return path
 
     def artifacts(self) -> list[str]:
@@ -111,17 +115,31 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         return sorted(
             n.as_posix()
             for n in names
-            if n.as_posix() not in layout.OWN_FILES and n.parts[0] not in layout.OWN_FOLDERS and n.name[0] != "."
+            if n.as_posix() not in layout.OWN_FILES
+            and n.parts[0] not in layout.OWN_FOLDERS
+            and n.name[0] != "."
         )
 
     def as_row(self) -> dict[str, Any]:
         """Return the run as one flat row: id, pipeline, status, times, and ``metrics.*``, ``params.*``, ``tags.*``."""
         row: dict[str, Any] = {
             name: getattr(self, name)
-            for name in ("id", "pipeline", "status", "created", "finished", "duration", "source", "description")
+            for name in (
+                "id",
+                "pipeline",
+                "status",
+                "created",
+                "finished",
+                "duration",
+                "source",
+                "description",
+            )
         }
         row |= {"notes": self.notes, "seed": self.seed, "parent": self.parent}
-        row |= {"git.commit": self.git.commit if self.git else None, "git.branch": self.git.branch if self.git else None}
+        row |= {
+            "git.commit": self.git.commit if self.git else None,
+            "git.branch": self.git.branch if self.git else None,
+        }
         row |= {f"tags.{k}": v for k, v in self.tags.items()}
         row |= {f"params.{k}": v for k, v in flatten(self.params).items()}
         row |= {f"metrics.{k}": v for k, v in self.metrics.items()}
@@ -139,7 +157,11 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
     def __str__(self) -> str:
         """Return a short form for a terminal."""
         lines = [f"run {self.id} ({self.pipeline}), {self.status}, {self.created}"]
-        lines += [f"  {name}: {value}" for name, value in (("source", self.source), ("about", self.description)) if value]
+        lines += [
+            f"  {name}: {value}"
+            for name, value in (("source", self.source), ("about", self.description))
+            if value
+        ]
         lines += [f"  {name} = {format_number(value)}" for name, value in self.metrics.items()]
         return "\n".join(lines)
 
@@ -183,7 +205,9 @@ class Runs(list[RunRecord]):
 
     def _repr_html_(self) -> str:
         columns = self._columns()
-        head = "".join(f"<th style='text-align:left'>{html.escape(c.removeprefix('metrics.'))}</th>" for c in columns)
+        head = "".join(
+            f"<th style='text-align:left'>{html.escape(c.removeprefix('metrics.'))}</th>" for c in columns
+        )
         body = "".join(
             "<tr>"
             + "".join(f"<td style='text-align:left'>{html.escape(_cell(row.get(c)))}</td>" for c in columns)
@@ -200,7 +224,9 @@ class Runs(list[RunRecord]):
         rows = [[c.removeprefix("metrics.") for c in columns]]
         rows += [[_cell(row.get(c)) for c in columns] for row in (r.as_row() for r in self)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+        return "\n".join(
+            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
 
 
 def _cell(value: Any) -> str:

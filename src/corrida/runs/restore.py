@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from corrida.errors import DamagedRun, Refused
 from corrida.runs.files import digest_bytes
-from corrida.runs.journal import FileChange, Operation, apply_changes, plan_target, reversed_changes
-from corrida.runs.record import RunRecord
+from corrida.runs.journal import (
+    FileChange,
+    Operation,
+    apply_changes,
+    plan_target,
+    read_if_there,
+    reversed_changes,
+)
 from corrida.runs.snapshot.configs import expand_optional, relative_name
 from corrida.runs.snapshot.git import committed_bytes
+
+if TYPE_CHECKING:
+    from corrida.runs.record import RunRecord
 
 State = Literal["same", "changed", "missing", "extra"]
 
@@ -71,7 +81,8 @@ def plan_restore(
     Args:
         run: the run.
         project: the project folder, where they go unless ``to`` is given.
-        to: another folder, which then gets all of them, under their names in the run folder.
+        to: another folder, which then gets all of them, at the place that they had in the project; those from
+            outside of it under their names in the run folder.
         exact: also remove configuration files that were not there then.
         run_with_config: tells which run keeps a configuration with a digest, if any.
 
@@ -80,11 +91,15 @@ def plan_restore(
         Refused: a file came from outside the project, and no other folder is given.
     """
     files: list[RestoreFile] = []
+    target = Path(os.path.abspath(to or project))  # noqa: PTH100 - keeps symlinks
+    used: set[str] = set()
     contents = run.config_files()
     for copy in run.configs:
         data = contents[copy.origin]
         if digest_bytes(data).sha256 != copy.sha256:
-            raise DamagedRun(f"run {run.id}: {copy.file} was altered since the run; `corrida verify {run.id}` says more")
+            raise DamagedRun(
+                f"run {run.id}: {copy.file} was altered since the run; `corrida verify {run.id}` says more"
+            )
         outside = ".." in PurePosixPath(copy.origin).parts or PurePosixPath(copy.origin).is_absolute()
         if outside and to is None:
             raise Refused(
@@ -92,28 +107,29 @@ def plan_restore(
                 "copies of all configurations there"
             )
         path = PurePosixPath(copy.file).relative_to("config").as_posix() if outside else copy.origin
-        files.append(_compare(to or project, path, data, run_with_config))
+        while path in used:
+            path = f"outside/{path}"
+        used.add(path)
+        files.append(_compare(target, path, data, run_with_config))
     if to is None:
         there = {f.path for f in files}
         for extra in expand_optional(run.config_patterns, project):
             path = relative_name(extra, project)
-            if path not in there and ".." not in PurePosixPath(path).parts:
+            if path not in there and ".." not in PurePosixPath(path).parts and not extra.is_symlink():
                 data = extra.read_bytes()
                 files.append(RestoreFile(path, "extra", _saved_in(extra, data, run_with_config), data, None))
-    return RestorePlan(run.id, to or project, tuple(files), exact)
+    return RestorePlan(run.id, target, tuple(files), exact)
 
 
-def _compare(target: Path, path: str, data: bytes, run_with_config: Callable[[str], str | None]) -> RestoreFile:
-    place = target / path
-    try:
-        now = place.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+def _compare(
+    target: Path, path: str, data: bytes, run_with_config: Callable[[str], str | None]
+) -> RestoreFile:
+    now = read_if_there(target, path)
+    if now is None:
         return RestoreFile(path, "missing", None, None, data)
-    except IsADirectoryError:
-        raise Refused(f"{path} is a folder now; move it away, then restore again") from None
     if now == data:
         return RestoreFile(path, "same", None, now, data)
-    return RestoreFile(path, "changed", _saved_in(place, now, run_with_config), now, data)
+    return RestoreFile(path, "changed", _saved_in(target / path, now, run_with_config), now, data)
 
 
 def _saved_in(place: Path, data: bytes, run_with_config: Callable[[str], str | None]) -> str | None:
@@ -162,17 +178,11 @@ def undo_restore(root: Path, operation: Operation) -> list[str]:
 
     Raises:
         Refused: a file was changed since the restore; nothing has changed then.
+        DamagedRun: the journal no longer has what stood there before.
     """
     plan, changes = reversed_changes(root, operation)
     target = plan_target(root, plan)
-    edited = []
-    for change in changes:
-        try:
-            now = (target / change.path).read_bytes()
-        except FileNotFoundError:
-            now = None
-        if now != change.old:
-            edited.append(change.path)
+    edited = [c.path for c in changes if read_if_there(target, c.path) != c.old]
     if edited:
         raise Refused(
             f"{', '.join(edited)} changed since the restore, and undo would lose that; put the file aside and undo again"

@@ -13,6 +13,8 @@ from corrida.errors import DamagedRun, NewerFormat, RunNotFound
 from corrida.runs import layout
 from corrida.runs.files import digest_bytes
 from corrida.runs.liveness import Process, is_alive
+from corrida.runs.numbers import NOT_FINITE
+from corrida.runs.plain import encode_json
 
 Status = Literal["running", "finished", "failed", "crashed", "unreadable"]
 Direction = Literal["max", "min"]
@@ -124,7 +126,7 @@ def encode_run_file(content: Mapping[str, Any], *, seal: bool) -> bytes:
         seal: add the digest of all that stands above it.
     """
     kept = {k: v for k, v in content.items() if v not in (None, (), [], {}, "")}
-    body = msgspec.json.format(msgspec.json.encode(kept), indent=2)
+    body = msgspec.json.format(encode_json(kept), indent=2)
     if not seal:
         return body + b"\n"
     digest = digest_bytes(body + b"\n").sha256
@@ -157,7 +159,11 @@ def read_run_file(run_dir: Path) -> RunFile:
     try:
         data = (run_dir / layout.RUN).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise RunNotFound(f"there is no run {run_dir.name}; `corrida list` shows those that are there") from None
+        raise RunNotFound(
+            f"there is no run {run_dir.name}; `corrida list` shows those that are there"
+        ) from None
+    except OSError as error:
+        raise DamagedRun(f"run {run_dir.name}: {layout.RUN} cannot be read: {error.strerror}") from None
     return decode_run_file(run_dir.name, data)
 
 
@@ -181,8 +187,17 @@ def decode_run_file(run_id: str, data: bytes) -> RunFile:
             "restore it from a copy, or move the folder away with `corrida rm`"
         ) from None
     _refuse_newer(run_id, content.format_version)
+    if max(abs(content.order), abs(content.seed or 0)) >= 2**64:
+        raise DamagedRun(f"run {run_id}: {layout.RUN} holds a number of more than 64 bits")
+    for name, value in content.metrics.items():
+        if isinstance(value, str) and value not in NOT_FINITE:
+            raise DamagedRun(
+                f"run {run_id}: {layout.RUN} gives the metric {name!r} as {value!r}, which is no number"
+            )
     if content.id != run_id:
-        raise DamagedRun(f"the folder {run_id} holds the run {content.id}; rename the folder back to {content.id}")
+        raise DamagedRun(
+            f"the folder {run_id} holds the run {content.id}; rename the folder back to {content.id}"
+        )
     return content
 
 

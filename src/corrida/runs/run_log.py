@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -11,12 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from corrida.errors import AlreadyExists, ArtifactNotFound, InvalidName, RunSealed
+from corrida.errors import AlreadyExists, ArtifactNotFound, InvalidMetric, InvalidName, Refused, RunSealed
 from corrida.runs import layout
-from corrida.runs.files import atomic_write, copy_new, explained, safe_join, write_new
+from corrida.runs.files import atomic_write, copy_new, explained, safe_join
 from corrida.runs.history import HistoryWriter, as_number, check_metric_name
 from corrida.runs.items import ItemsWriter
 from corrida.runs.numbers import json_number, metrics_from_file
+from corrida.runs.plain import text
 
 
 class RunLog:
@@ -31,7 +31,9 @@ class RunLog:
         """Log to the run at ``run_dir``, which exists and is open."""
         self.id: str = run_dir.name
         self.dir: Path = run_dir
+        self._pid = os.getpid()
         self._lock = threading.RLock()
+        self._files_lock = threading.RLock()  # a long copy holds up the end of the run, and no other logging
         self._status: Literal["running", "finished", "failed"] = "running"
         self._metrics: dict[str, float | str] = {}
         self._history = HistoryWriter(run_dir / layout.HISTORY)
@@ -49,9 +51,9 @@ class RunLog:
             RunSealed: the run has ended.
             StoreError: the disk is full or refuses.
         """
-        if self._status != "running":
-            self._refuse_sealed()
-        with self._lock:
+        with self._lock:  # the look at the status too: else a call could come after the seal
+            if self._status != "running":
+                self._refuse_sealed()
             self._history.log(metrics, step)
 
     def log_metrics(self, metrics: Mapping[str, Any]) -> None:
@@ -63,9 +65,11 @@ class RunLog:
         Raises:
             InvalidMetric, RunSealed, StoreError: as for :meth:`log`.
         """
-        self._refuse_sealed()
+        if not isinstance(metrics, Mapping):
+            raise InvalidMetric(f"log_metrics takes names to numbers, not {type(metrics).__name__}")
         checked = {check_metric_name(n): json_number(as_number(n, v)) for n, v in metrics.items()}
         with self._lock, explained(f"writing metrics of the run {self.id}"):
+            self._refuse_sealed()
             merged = self._metrics | checked
             atomic_write(self.dir / layout.METRICS, pretty(merged), durable=False)
             self._metrics = merged
@@ -81,8 +85,8 @@ class RunLog:
             InvalidData: no ``item_id``, an empty or a repeated one.
             RunSealed, StoreError: as for :meth:`log`.
         """
-        self._refuse_sealed()
         with self._lock:
+            self._refuse_sealed()
             self._items.log(rows)
 
     def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> Path:
@@ -96,48 +100,64 @@ class RunLog:
             The path of the copy.
 
         Raises:
-            ArtifactNotFound: there is no such file.
-            InvalidName: the name leaves the run folder or belongs to corrida.
+            ArtifactNotFound: there is no such file or folder.
+            InvalidName: the name leaves the run folder or belongs to corrida, or the folder holds the run itself.
             AlreadyExists: the name is taken; nothing is overwritten.
         """
-        self._refuse_sealed()
-        source = Path(path)
-        if not source.exists():
-            raise ArtifactNotFound(f"there is no file {os.fspath(path)!r} to keep with the run; check the path")
-        target = self._new_path(name or source.resolve().name)
-        with explained(f"copying {source.name} into the run {self.id}"):
+        source = Path(os.path.abspath(path))  # noqa: PTH100 - a link keeps its name
+        if not source.is_file() and not source.is_dir():
+            raise ArtifactNotFound(
+                f"there is no file {os.fspath(path)!r} to keep with the run; check the path"
+            )
+        if self.dir.resolve().is_relative_to(source.resolve()):
+            raise InvalidName(
+                f"{os.fspath(path)!r} holds the run itself; name the files, or a folder beside the store"
+            )
+        with self._files_lock, explained(f"copying {source.name} into the run {self.id}"):
+            self._refuse_sealed()
+            target = self._new_path(source.name if name is None else name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                try:
-                    shutil.copytree(source, target)
-                except BaseException:
-                    shutil.rmtree(target, ignore_errors=True)
-                    raise
-            else:
-                copy_new(source, target)
+            copy_new(source, target)
         return target
 
     def save_bytes(self, name: str, data: bytes) -> Path:
         """Write ``data`` as a file of the run; see :meth:`log_artifact` for the name and the errors."""
-        self._refuse_sealed()
-        target = self._new_path(name)
-        with explained(f"writing {name} of the run {self.id}"):
+        with self._files_lock, explained(f"writing {name} of the run {self.id}"):
+            self._refuse_sealed()
+            target = self._new_path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_new(target, data)
+            atomic_write(target, data, durable=False)
         return target
 
     def _new_path(self, name: str) -> Path:
         target = safe_join(self.dir, name)
-        first = PurePosixPath(name).parts[0]
-        if PurePosixPath(name).as_posix() in layout.OWN_FILES or first in layout.OWN_FOLDERS or first[0] == ".":
-            raise InvalidName(f"{name!r} is a name that corrida uses in a run folder; give another with name=…")
-        if target.exists():
-            raise AlreadyExists(f"the run {self.id} has a file {name!r} already; give another name with name=…")
+        if text(name) != name:
+            raise InvalidName(f"the file name {text(name)!r} is not Unicode; give another with name=…")
+        first = PurePosixPath(name).parts[0].lower()
+        if (
+            PurePosixPath(name).as_posix().lower() in layout.OWN_FILES
+            or first in layout.OWN_FOLDERS
+            or first[0] == "."
+        ):
+            raise InvalidName(
+                f"{name!r} is a name that corrida uses in a run folder; give another with name=…"
+            )
+        if os.path.lexists(target):
+            raise AlreadyExists(
+                f"the run {self.id} has a file {name!r} already; give another name with name=…"
+            )
         return target
 
     def _refuse_sealed(self) -> None:
+        if self._pid != os.getpid():
+            raise Refused(
+                f"the run {self.id} belongs to the process that started it, and this one was forked from it: only "
+                "log() works here; hand the rest back to the parent, or start a run of your own"
+            )
         if self._status != "running":
-            raise RunSealed(f"the run {self.id} is {self._status} and cannot change; start a new one, or add a note")
+            raise RunSealed(
+                f"the run {self.id} is {self._status} and cannot change; start a new one, or add a note"
+            )
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -151,19 +171,5 @@ class RunLog:
 
 
 def pretty(content: Mapping[str, Any]) -> bytes:
+    """Return ``content`` as JSON for people."""
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as dicts, lists and scalars that JSON and YAML hold; what is neither becomes its text."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return json_number(float(value))
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(v) for v in value]
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        return plain(value.item())
-    return str(value)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from corrida.errors import (
     AmbiguousReference,
@@ -20,19 +18,21 @@ from corrida.errors import (
 from corrida.runs import alias as aliases
 from corrida.runs import journal, layout, trash
 from corrida.runs.alias import DEFAULT_ALIAS, Promotion
-from corrida.runs.annotations import annotate, merge_tags, notes_of, read_annotations
+from corrida.runs.annotations import annotate
 from corrida.runs.catalog import Catalog
 from corrida.runs.claim import ensure_store
-from corrida.runs.ids import parse_reference
-from corrida.runs.index_file import index_lock, write_index
-from corrida.runs.journal import Operation
-from corrida.runs.numbers import metrics_from_file
+from corrida.runs.files import explained
+from corrida.runs.ids import is_run_id, parse_reference
+from corrida.runs.index_file import index_lock, index_state, write_index
 from corrida.runs.query import Sql
+from corrida.runs.reading import read_header, record_of
 from corrida.runs.record import RunRecord, Runs
 from corrida.runs.restore import RestorePlan, carry_out, plan_restore, undo_restore
-from corrida.runs.run_file import RunHeader, derive_status, read_run_file
 from corrida.runs.verify import Verification, verify_run
 from corrida.runs.writer import RunSpec, RunWriter
+
+if TYPE_CHECKING:
+    from corrida.runs.journal import Operation
 
 DEFAULT_FOLDER = "runs"
 
@@ -53,12 +53,17 @@ class Store:
         """Open the store at ``folder``.
 
         Raises:
-            InvalidReference: ``folder`` is a file.
+            InvalidReference: ``folder`` is empty or a file.
         """
+        if not os.fspath(folder) or "\0" in os.fspath(folder):
+            raise InvalidReference(f"{os.fspath(folder)!r} names no folder; name one with --store")
         self.root: Path = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps the user's symlinks
-        if self.root.exists() and not self.root.is_dir():
+        with explained("opening the store"):
+            is_file = self.root.exists() and not self.root.is_dir()
+        if is_file:
             raise InvalidReference(f"{os.fspath(folder)} is a file, not a store; name a folder with --store")
         self._catalog: Catalog | None = None
+        self._pid = 0
         journal.complete_interrupted(self.root)
 
     # -- reading --------------------------------------------------------------------------------------------
@@ -94,9 +99,11 @@ class Store:
             if value is not None
         ]
         self.refresh()
-        headers = self.catalog.query(filter=filter, order_by=order_by, limit=limit, offset=offset, where=where)
+        headers = self.catalog.query(
+            filter=filter, order_by=order_by, limit=limit, offset=offset, where=where
+        )
         carried = aliases.aliases_of(self.root)
-        return Runs(self._record(header, carried) for header in headers)
+        return Runs(record_of(self.root / header.id, header, carried) for header in headers)
 
     def get(self, reference: str, *, pipeline: str | None = None) -> RunRecord:
         """Return one run.
@@ -115,22 +122,22 @@ class Store:
 
     def resolve(self, reference: str, *, pipeline: str | None = None) -> str:
         """Return the id that a reference stands for; see :meth:`get`."""
-        if isinstance(reference, str) and "/" in reference.strip("/") and Path(reference).is_dir():
+        if "/" in str(reference).strip("/") and Path(reference).is_dir():
             folder = Path(reference).resolve()
             if folder.parent == self.root.resolve():
                 reference = folder.name
-        parsed = parse_reference(reference.rstrip("/") if isinstance(reference, str) else reference)
+        parsed = parse_reference(str(reference).rstrip("/"))
         if parsed.alias is not None:
             run_id = aliases.resolve(self.root, parsed.alias)
-            if not (self.root / run_id).is_dir():
-                raise RunNotFound(f"@{parsed.alias} is the run {run_id}, which is not in the store; promote another")
+            if not is_run_id(run_id) or not (self.root / run_id).is_dir():
+                raise RunNotFound(
+                    f"@{parsed.alias} is the run {run_id}, which is not in the store; promote another"
+                )
             return run_id
         if parsed.back is not None:
             return self._latest(parsed.back, pipeline)
-        assert parsed.name is not None  # noqa: S101 - a Reference has exactly one part
-        if (self.root / parsed.name / layout.RUN).exists():
-            return parsed.name
-        return self._by_prefix(parsed.name)
+        name = parsed.name or ""
+        return name if name in self else self._by_prefix(name)
 
     def _latest(self, back: int, pipeline: str | None) -> str:
         found = self.runs(limit=1, offset=back, pipeline=pipeline, status="finished")
@@ -138,50 +145,52 @@ class Store:
             return found[0].id
         count = len(self.runs(pipeline=pipeline, status="finished"))
         of = f" of {pipeline}" if pipeline else ""
-        have = f"the store has {count} finished run{'s' if count != 1 else ''}{of}" if count else f"no run{of} has finished"
-        raise RunNotFound(f"there is no latest{f'~{back}' if back else ''}: {have} in {self.root.name}; see corrida list")
+        have = (
+            f"the store has {count} finished run{'s' if count != 1 else ''}{of}"
+            if count
+            else f"no run{of} has finished"
+        )
+        raise RunNotFound(
+            f"there is no latest{f'~{back}' if back else ''}: {have} in {self.root.name}; see corrida list"
+        )
 
     def _by_prefix(self, prefix: str) -> str:
         self.refresh()
         found = self.catalog.ids_with_prefix(prefix, 6)
-        if prefix in found or len(found) == 1:
-            return prefix if prefix in found else found[0]
+        if prefix in found:
+            return prefix
+        # Before any longer id: else removing a run twice would remove its neighbour.
+        if prefix in trash.trashed(self.root):
+            raise RunNotFound(
+                f"the run {prefix} is in the trash; `corrida trash --restore {prefix}` brings it back"
+            )
+        if len(found) == 1:
+            return found[0]
         if found:
             shown = ", ".join(found[:5]) + (" and more" if len(found) > 5 else "")
             raise AmbiguousReference(f"{prefix!r} fits several runs: {shown}; give more of the id")
-        if prefix in trash.trashed(self.root):
-            raise RunNotFound(f"the run {prefix} is in the trash; `corrida trash --restore {prefix}` brings it back")
         if not self.catalog.count():
-            raise RunNotFound(f"there is no run {prefix!r}: the store {self.root.name} is empty; start with corrida run")
-        raise RunNotFound(f"there is no run {prefix!r} in {self.root.name}; `corrida list` shows those that are there")
+            raise RunNotFound(
+                f"there is no run {prefix!r}: the store {self.root.name} is empty; start with corrida run"
+            )
+        raise RunNotFound(
+            f"there is no run {prefix!r} in {self.root.name}; `corrida list` shows those that are there"
+        )
 
     def _read(self, run_id: str) -> RunRecord:
         folder = self.root / run_id
+        carried = aliases.aliases_of(self.root)
         if not (folder / layout.RUN).exists():
             self.refresh()
             for header in self.catalog.query(where=[Sql("runs.id = ?", (run_id,))]):
-                return self._record(header, aliases.aliases_of(self.root))
-        content = read_run_file(folder)
-        heartbeat = (folder / layout.RUN).stat().st_mtime
-        import time
-
-        fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
-        fields["status"] = derive_status(content, heartbeat, time.time())
-        fields["tags"] = merge_tags(content.tags, read_annotations(folder))
-        return self._record(RunHeader(**fields), aliases.aliases_of(self.root))
-
-    def _record(self, header: RunHeader, carried: Mapping[str, tuple[str, ...]]) -> RunRecord:
-        fields = {name: getattr(header, name) for name in RunHeader.__struct_fields__}
-        folder = self.root / header.id
-        fields["metrics"] = metrics_from_file(header.metrics) or _metrics_of_unfinished(folder, header)
-        notes = notes_of(read_annotations(folder)) if (folder / layout.ANNOTATIONS).exists() else ()
-        return RunRecord(**fields, dir=folder, later_notes=notes, aliases=carried.get(header.id, ()))
+                return record_of(folder, header, carried)
+        return record_of(folder, read_header(folder), carried)
 
     @property
     def catalog(self) -> Catalog:
         """The cache over the run folders."""
-        if self._catalog is None:
-            self._catalog = Catalog(self.root)
+        if self._catalog is None or self._pid != os.getpid():  # SQLite does not survive a fork
+            self._catalog, self._pid = Catalog(self.root), os.getpid()
         return self._catalog
 
     def refresh(self) -> None:
@@ -190,8 +199,9 @@ class Store:
         Raises:
             StoreError: the folder cannot be read.
         """
-        seen = self.catalog.refresh()
-        if (seen.changed or seen.gone) and self.root.is_dir():
+        self.catalog.refresh()
+        state = index_state(self.root)
+        if not self.catalog.index_is_current(state) and (state or self.catalog.count()):
             self.write_index()
 
     def write_index(self) -> bool:
@@ -201,11 +211,14 @@ class Store:
             Whether the file changed.
         """
         try:
+            ensure_store(self.root)
             with index_lock(self.root):
                 self.catalog.refresh()  # a run may have ended while the lock was waited for
-                return write_index(self.root, self.catalog.index_lines())
+                changed = write_index(self.root, self.catalog.index_lines())
+                self.catalog.note_index(index_state(self.root))
         except OSError:
             return False
+        return changed
 
     def __len__(self) -> int:
         self.refresh()
@@ -215,7 +228,7 @@ class Store:
         return iter(self.runs())
 
     def __contains__(self, run_id: object) -> bool:
-        return isinstance(run_id, str) and (self.root / run_id / layout.RUN).exists()
+        return isinstance(run_id, str) and is_run_id(run_id) and (self.root / run_id / layout.RUN).exists()
 
     def __repr__(self) -> str:
         return f"<corrida store {self.root.name}>"
@@ -251,6 +264,8 @@ class Store:
         record = self.get(reference)
         if record.status in {"running", "unreadable"}:
             raise RunSealed(f"the run {record.id} is {record.status}; wait until it has ended")
+        if record.id not in self:
+            raise RunSealed(f"the run {record.id} was killed before it had written anything; remove it")
         annotate(record.dir, change)
         self.catalog.recheck([record.id])
         return self.get(record.id)
@@ -297,31 +312,27 @@ class Store:
             Refused: one runs, or carries an alias.
             RunNotFound, StoreError: no such run; the store cannot be written.
         """
-        chosen: dict[str, None] = {}
-        for reference in references:
-            try:
-                record = self.get(reference)
-            except RunNotFound:
-                raise
-            chosen[record.id] = None
-            if not force and record.aliases:
-                raise Refused(f"the run {record.id} is @{record.aliases[0]}; promote another first, or use --force")
-            if not force and record.status == "running":
-                raise Refused(f"the run {record.id} still runs; wait, or use --force")
-            chosen |= dict.fromkeys(self._descendants(record.id))
-        trash.remove(self.root, list(chosen))
         self.refresh()
-        return list(chosen)
+        chosen = list(dict.fromkeys(self.resolve(reference) for reference in references))
+        for run_id in chosen:  # grows while it is gone through: children, and theirs
+            children = self.catalog.query(where=[Sql("runs.parent = ?", (run_id,))])
+            chosen += [child.id for child in children if child.id not in chosen]
+        if not force:
+            self._refuse_needed(chosen)
+        trash.remove(self.root, chosen)
+        self.refresh()
+        return chosen
 
-    def _descendants(self, run_id: str) -> list[str]:
-        self.refresh()
-        found: list[str] = []
-        waiting = [run_id]
-        while waiting:
-            children = self.catalog.query(where=[Sql("runs.parent = ?", (waiting.pop(),))])
-            waiting += [c.id for c in children]
-            found += [c.id for c in children]
-        return found
+    def _refuse_needed(self, run_ids: Sequence[str]) -> None:
+        carried = aliases.aliases_of(self.root)
+        for run_id in run_ids:
+            if run_id in carried:
+                raise Refused(
+                    f"the run {run_id} is @{carried[run_id][0]}; promote another first, or use --force"
+                )
+            found = self.catalog.query(where=[Sql("runs.id = ?", (run_id,))])
+            if found and found[0].status == "running":
+                raise Refused(f"the run {run_id} still runs; wait, or use --force")
 
     def trashed(self) -> list[str]:
         """Return the ids in the trash."""
@@ -383,8 +394,12 @@ class Store:
         back = trash.bring_back(self.root, operation.runs)
         journal.record(self.root, "undo", journal.new_name("undo"), operation.runs, operation.id)
         self.refresh()
+        if not back and all((self.root / run_id).is_dir() for run_id in operation.runs):
+            back = list(operation.runs)  # a kill came before the first was moved, or after the last was back
         if not back:
-            raise Refused(f"the runs of the last removal ({', '.join(operation.runs)}) are no longer in the trash")
+            raise Refused(
+                f"the runs of the last removal ({', '.join(operation.runs)}) are no longer in the trash"
+            )
         return operation, back
 
     def verify(self, references: Sequence[str] | None = None) -> list[Verification]:
@@ -399,24 +414,19 @@ class Store:
         return [verify_run(self.root / h.id) for h in self.catalog.query() if h.status != "running"]
 
 
-def check_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+def check_tags(tags: Mapping[Any, Any]) -> dict[str, str]:
     """Return tags when their names are usable.
 
     Raises:
         InvalidName: a name is empty, longer than 100 characters, or holds control characters or quotes.
     """
     for name in tags:
-        if not isinstance(name, str) or not name.strip() or len(name) > 100 or not name.isprintable() or '"' in name:
+        if (
+            not isinstance(name, str)
+            or not name.strip()
+            or len(name) > 100
+            or not name.isprintable()
+            or '"' in name
+        ):
             raise InvalidName(f"{name!r} cannot name a tag; use 1 to 100 printable characters without quotes")
     return {name: str(value) for name, value in tags.items()}
-
-
-def _metrics_of_unfinished(folder: Path, header: RunHeader) -> dict[str, float]:
-    """Return the final metrics that a run had logged before its process was killed."""
-    if header.status not in {"running", "crashed"}:
-        return {}
-    try:
-        data = (folder / layout.METRICS).read_bytes()
-        return metrics_from_file(msgspec.json.decode(data, type=dict[str, float | str]))
-    except (OSError, msgspec.DecodeError):
-        return {}

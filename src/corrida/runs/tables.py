@@ -55,7 +55,12 @@ def to_polars(value: Any) -> pl.DataFrame:
     for name in value.columns:
         try:
             columns[str(name)] = pl.Series(
-                str(name), [None if v is None or v != v else v for v in value[name].tolist()], strict=False
+                str(name),
+                [
+                    None if missing else v
+                    for v, missing in zip(value[name].tolist(), value[name].isna(), strict=True)
+                ],
+                strict=False,
             )
         except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
             raise InvalidData(f"the column {name!r} of the pandas frame cannot be stored: {error}") from None
@@ -69,10 +74,10 @@ def require_pandas() -> ModuleType:
         MissingExtra: it is not installed.
     """
     try:
-        import pandas
+        import pandas as pd
     except ImportError:
         raise MissingExtra("pandas is not installed; pip install 'corrida[pandas]'") from None
-    return pandas
+    return pd
 
 
 def frame_from_rows(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -86,21 +91,42 @@ def frame_from_rows(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         values = [row.get(name) for row in listed]
         kinds = {type(v) for v in values if v is not None}
         if kinds <= {int, float} and len(kinds) == 2:
-            columns[name] = pl.Series(name, [None if v is None else float(v) for v in values], dtype=pl.Float64)
+            columns[name] = pl.Series(
+                name, [None if v is None else float(v) for v in values], dtype=pl.Float64
+            )
             continue
         try:
             columns[name] = pl.Series(name, values, strict=True)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-            columns[name] = pl.Series(name, [v if v is None or isinstance(v, str) else str(v) for v in values])
+            columns[name] = pl.Series(
+                name, [v if v is None or isinstance(v, str) else str(v) for v in values]
+            )
     return pl.DataFrame(columns)
 
 
+def as_text(column: pl.Series) -> pl.Series:
+    """Return ``column`` as text, whatever it holds."""
+    import polars as pl
+
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        values = [v if v is None or isinstance(v, str) else str(v) for v in column.to_list()]
+        return pl.Series(column.name, values, dtype=pl.String)
+    return column.cast(pl.String)
+
+
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    """Write ``frame`` to ``path``, whole or not at all."""
+    """Write ``frame`` to ``path``, whole or not at all; a column that Parquet cannot hold becomes text."""
     import io
 
+    import polars as pl
+
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
+    try:
+        frame.write_parquet(buffer, compression="zstd")
+    except pl.exceptions.PolarsError:  # Python objects, or structures without a field
+        odd = [c for c in frame.columns if frame[c].dtype.is_nested() or frame[c].dtype == pl.Object]
+        buffer = io.BytesIO()
+        frame.with_columns(as_text(frame[c]) for c in odd).write_parquet(buffer, compression="zstd")
     atomic_write(path, buffer.getvalue(), durable=False)
 
 

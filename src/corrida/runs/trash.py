@@ -35,13 +35,18 @@ def remove(root: Path, run_ids: Sequence[str]) -> str:
 
     Raises:
         RunNotFound: one is not there; none is moved then.
+        AlreadyExists: the trash holds one of the same id; none is moved then.
         StoreError: the store cannot be written.
     """
     missing = [run_id for run_id in run_ids if not (root / run_id).is_dir()]
     if missing:
         raise RunNotFound(f"there is no run {', '.join(missing)}; nothing was removed")
+    trash = trash_folder(root)
+    if twice := [run_id for run_id in run_ids if (trash / run_id).exists()]:
+        raise AlreadyExists(
+            f"the trash holds a run {', '.join(twice)} already; delete that one first with `corrida trash --empty`"
+        )
     with explained("moving runs to the trash"):
-        trash = trash_folder(root)
         trash.mkdir(parents=True, exist_ok=True)
         name = new_name("rm")
         record(root, "rm", name, run_ids)
@@ -65,7 +70,7 @@ def bring_back(root: Path, run_ids: Sequence[str]) -> list[str]:
         AlreadyExists: a run of the same id is in the store; nothing is moved then.
     """
     trash = trash_folder(root)
-    there = [run_id for run_id in run_ids if (trash / run_id).is_dir()]
+    there = [run_id for run_id in dict.fromkeys(run_ids) if (trash / run_id).is_dir()]
     taken = [run_id for run_id in there if (root / run_id).exists()]
     if taken:
         raise AlreadyExists(f"the store has a run {', '.join(taken)} again; move it away first")

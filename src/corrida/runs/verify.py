@@ -9,7 +9,7 @@ import msgspec
 
 from corrida.errors import CorridaError
 from corrida.runs import layout
-from corrida.runs.files import digest_file, safe_join
+from corrida.runs.files import digest_entry, walk_files
 from corrida.runs.run_file import SEALED, read_run_file, seal_is_intact
 
 Finding = Literal["altered", "missing", "added", "unreadable", "not ended"]
@@ -60,18 +60,20 @@ def verify_run(run_dir: Path) -> Verification:
         return Verification(run_dir.name, 0, (Problem(layout.RUN, "unreadable", str(error)),))
     if content.status not in SEALED:
         return Verification(
-            run_dir.name, 0, (Problem(layout.RUN, "not ended", "only an ended run has digests to compare with"),)
+            run_dir.name,
+            0,
+            (Problem(layout.RUN, "not ended", "only an ended run has digests to compare with"),),
         )
     problems = []
     if not seal_is_intact((run_dir / layout.RUN).read_bytes()):
         problems.append(Problem(layout.RUN, "altered", "its seal does not fit its content"))
+    there = walk_files(run_dir)
     for name, stored in content.files.items():
-        path = safe_join(run_dir, name)
-        if path.is_symlink() or not path.is_file():
+        if name not in there:
             problems.append(Problem(name, "missing"))
             continue
         try:
-            size, sha256 = digest_file(path)
+            size, sha256 = digest_entry(there[name])
         except OSError as error:
             problems.append(Problem(name, "unreadable", error.strerror or str(error)))
             continue
@@ -79,8 +81,5 @@ def verify_run(run_dir: Path) -> Verification:
             detail = "same size" if size == stored.size else f"{stored.size} → {size} bytes"
             problems.append(Problem(name, "altered", detail))
     known = set(content.files) | layout.NOT_SEALED
-    for path in sorted(run_dir.rglob("*")):
-        name = path.relative_to(run_dir).as_posix()
-        if (path.is_file() or path.is_symlink()) and name not in known:
-            problems.append(Problem(name, "added", "it was not there when the run ended"))
+    problems += [Problem(n, "added", "it was not there when the run ended") for n in there if n not in known]
     return Verification(run_dir.name, len(content.files), tuple(problems))

@@ -9,10 +9,8 @@ import shutil
 import sys
 import time
 import traceback
-import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,72 +26,30 @@ from corrida.runs.claim import Claim, claim, ensure_store
 from corrida.runs.documents import dump_yaml
 from corrida.runs.files import (
     atomic_write,
-    digest_file,
     explained,
     fsync_dir,
-    fsync_file,
     write_new,
 )
 from corrida.runs.index_file import append_to_index
 from corrida.runs.liveness import start_heartbeat, stop_heartbeat, this_process
+from corrida.runs.plain import plain, text
 from corrida.runs.run_file import (
     ConfigCopy,
-    Direction,
     Failure,
-    PrimaryMetric,
-    RunFile,
-    StoredFile,
+    decode_run_file,
     encode_run_file,
 )
-from corrida.runs.run_log import RunLog, plain, pretty
+from corrida.runs.run_log import RunLog, pretty
+from corrida.runs.sealing import seal_files
 from corrida.runs.snapshot.configs import copy_configs, looks_secret
 from corrida.runs.snapshot.data import describe_data, manifest
 from corrida.runs.snapshot.environment import describe_environment, relative_argv
 from corrida.runs.snapshot.git import GitCapture
+from corrida.runs.spec import RunSpec, checked
+
+__all__ = ["RunSpec", "RunWriter", "current_writer"]
 
 _MAX_WARNINGS = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSpec:
-    """What a run is started with.
-
-    Attributes:
-        pipeline: name under which its runs are listed.
-        run_id: exactly this id; taken is an error.
-        run_tag: else ``run_<tag>``.
-        source, description, notes, tags, seed, parent, params: as recorded.
-        configs: configuration files as (place in the project, bytes).
-        config_patterns: the globs that found them, for restore.
-        data: data files.
-        roles: what a data file is to the pipeline.
-        resolved: the configuration that runs, for config.yaml; ``params`` when None.
-        primary_metric, directions: which metric decides, and which way each is better.
-        root: the project folder, to which paths are relative.
-        argv: the command line.
-        capture: copy what is printed to log.txt.
-    """
-
-    pipeline: str
-    root: Path
-    run_id: str | None = None
-    run_tag: str | None = None
-    source: str | None = None
-    description: str | None = None
-    notes: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    seed: int | None = None
-    parent: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    configs: Sequence[tuple[str, bytes]] = ()
-    config_patterns: Sequence[str] = ()
-    data: Sequence[Path] = ()
-    roles: Mapping[Path, str] = field(default_factory=dict)
-    resolved: Any = None
-    primary_metric: PrimaryMetric | None = None
-    directions: Mapping[str, Direction] = field(default_factory=dict)
-    argv: Sequence[str] = ()
-    capture: bool = True
 
 
 class RunWriter(RunLog):
@@ -115,15 +71,16 @@ class RunWriter(RunLog):
             InvalidData: a data file cannot be read.
             StoreError: the store cannot be written; nothing is left behind.
         """
+        spec = checked(spec)
         self._root, self._spec, self._keep = root, spec, keep
         self._temporary = None if keep else root  # a store that goes with the run
         ensure_store(root)
-        data = describe_data(spec.data, spec.root, spec.roles)  # before the claim: bad data leaves no run
-        self._data = data
         self._data_stat = {path: _stat(path) for path in spec.data}
+        self._data = describe_data(
+            spec.data, spec.root, spec.roles
+        )  # before the claim: bad data leaves no run
         self._claim: Claim = claim(root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed)
         super().__init__(self._claim.dir)
-        self._pid = os.getpid()
         self._started = time.monotonic()
         self._params: dict[str, Any] = dict(spec.params)
         self._warnings: list[str] = []
@@ -136,6 +93,7 @@ class RunWriter(RunLog):
             with explained(f"starting the run {self.id}"):
                 self._configs = copy_configs(self.dir, spec.configs)
                 self._write_resolved()
+                self._write_manifest(None)
                 self._write_run_file(seal=False)
         except BaseException:
             shutil.rmtree(self.dir, ignore_errors=True)
@@ -146,7 +104,8 @@ class RunWriter(RunLog):
 
     def _open(self) -> None:
         start_heartbeat(self, self.dir / layout.RUN)
-        _open_runs.append(weakref.ref(self))
+        _open_runs.append(self)
+        self._old_error = getattr(sys, "last_value", None)
         self._token = _current.set(self)
         if self._spec.capture:
             _capture.start()
@@ -162,8 +121,8 @@ class RunWriter(RunLog):
         Raises:
             RunSealed, StoreError: as for :meth:`log`.
         """
-        self._refuse_sealed()
         with self._lock, explained(f"writing parameters of the run {self.id}"):
+            self._refuse_sealed()
             self._params |= plain(dict(params))
             self._write_resolved()
             self._write_run_file(seal=False)
@@ -175,11 +134,19 @@ class RunWriter(RunLog):
                 self._warnings.append(message)
 
     def describe(self, *, summary: str = "", dataset: Mapping[str, Any] | None = None) -> None:
-        """Set the sentence that sums the run up, and add facts of the dataset to its manifest."""
-        self._refuse_sealed()
-        with self._lock:
-            self._summary = summary or self._summary
-            self._dataset |= plain(dict(dataset or {}))
+        """Set the sentence that sums the run up, and add facts of the dataset to its manifest.
+
+        Raises:
+            RunSealed, StoreError: as for :meth:`log`.
+        """
+        with self._lock, explained(f"describing the run {self.id}"):
+            self._refuse_sealed()
+            if dataset:
+                self._dataset |= plain(dict(dataset))
+                self._write_manifest(None)
+            if summary:
+                self._summary = text(summary)
+                self._write_run_file(seal=False)
 
     # -- the end --------------------------------------------------------------------------------------------
 
@@ -197,25 +164,31 @@ class RunWriter(RunLog):
         Raises:
             StoreError: the disk is full or refuses.
         """
+        if self._pid != os.getpid() or self._status != "running":
+            return
         if isinstance(error, str):
             self._end("failed", Failure(type="Failure", message=error))
             return
-        text = "".join(traceback.format_exception(error))
-        self._log_file.write(text if text.endswith("\n") else text + "\n")
+        self._log_file.write("".join(traceback.format_exception(error)).rstrip("\n") + "\n")
         message = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+        message = message.replace(f"{self._spec.root}{os.sep}", "")
         failure = Failure(type=type(error).__name__, message=message, where=_where(error, self._spec.root))
         self._end("failed", failure)
 
     def discard(self) -> None:
         """End the run and leave nothing of it, as when it turns out before any work that it cannot be done."""
-        with self._lock:
+        if self._pid != os.getpid():
+            return
+        with self._files_lock, self._lock:
             if self._status != "running":
                 return
             self._keep = False
             self._end("failed", None)
 
     def _end(self, status: Literal["finished", "failed"], failure: Failure | None) -> None:
-        with self._lock:
+        if self._pid != os.getpid():
+            return  # a forked child leaves the block too: the run is its parent's
+        with self._files_lock, self._lock:
             if self._status != "running":
                 return
             self._failure = failure
@@ -233,7 +206,7 @@ class RunWriter(RunLog):
                     shutil.rmtree(self._temporary or self.dir, ignore_errors=True)
 
     def _close_capture(self) -> None:
-        _open_runs[:] = [r for r in _open_runs if r() is not self and r() is not None]
+        _open_runs[:] = [r for r in _open_runs if r is not self]
         if self._token is not None:
             # Ended in another context than it was started in (a thread, a notebook cell): nothing to give back.
             with contextlib.suppress(ValueError):
@@ -244,27 +217,35 @@ class RunWriter(RunLog):
 
     def _seal(self, status: Literal["finished", "failed"], failure: Failure | None) -> None:
         if not self.dir.exists():
-            raise StoreError(f"the folder of the run {self.id} was removed while the run was going on; run it again")
+            raise StoreError(
+                f"the folder of the run {self.id} was removed while the run was going on; run it again"
+            )
         with explained(f"finishing the run {self.id}"):
             counts = self._items.close()
             self._history.close()
             self._log_file.close()
             self._note_changed_data()
-            if self._data or self._dataset or counts:
-                content = manifest(self._data, counts["count"] if counts else None, self._dataset)
-                atomic_write(self.dir / layout.MANIFEST, pretty(content), durable=False)
+            if self._log_file.broken:
+                self.warn(f"what the run printed is incomplete in {layout.LOG}: {self._log_file.broken}")
+            self._write_manifest(counts["count"] if counts else None)
             git, diff = self._git.result()
             if git and diff:
                 write_new(self.dir / layout.DIFF, diff)
                 git = msgspec.structs.replace(git, diff=layout.DIFF)
-            files = _seal_files(self.dir)
+            files = seal_files(self.dir)
             content = self._write_run_file(
-                seal=True, status=status, error=failure, item_counts=counts, git=git, files=files, durable=True
+                seal=True,
+                status=status,
+                error=failure,
+                item_counts=counts,
+                git=git,
+                files=files,
+                durable=True,
             )
             fsync_dir(self._root)
-        append_to_index(self._root, msgspec.convert(content, RunFile))
+        append_to_index(self._root, decode_run_file(self.id, content))
 
-    def _write_run_file(self, *, seal: bool, durable: bool = False, **more: Any) -> dict[str, Any]:
+    def _write_run_file(self, *, seal: bool, durable: bool = False, **more: Any) -> bytes:
         spec, started = self._spec, self._claim
         status = more.pop("status", "running")
         content: dict[str, Any] = {
@@ -301,9 +282,14 @@ class RunWriter(RunLog):
         kept: dict[str, Any] = {
             k: v for k, v in msgspec.to_builtins(content).items() if v not in (None, (), [], {}, "")
         }
-        scratch = self.dir if not durable else None
-        atomic_write(self.dir / layout.RUN, encode_run_file(kept, seal=seal), durable=durable, scratch=scratch)
-        return kept
+        data = encode_run_file(kept, seal=seal)
+        atomic_write(self.dir / layout.RUN, data, durable=durable)
+        return data
+
+    def _write_manifest(self, items: int | None) -> None:
+        if self._data or self._dataset or items is not None:
+            content = manifest(self._data, items, self._dataset)
+            atomic_write(self.dir / layout.MANIFEST, pretty(content), durable=False)
 
     def _write_resolved(self) -> None:
         resolved = self._spec.resolved if self._spec.resolved is not None else self._params
@@ -313,7 +299,9 @@ class RunWriter(RunLog):
     def _note_changed_data(self) -> None:
         for path, before in self._data_stat.items():
             if _stat(path) != before:
-                self.warn(f"the data file {path.name} changed while the run was going on; its digest is from the start")
+                self.warn(
+                    f"the data file {path.name} changed while the run was going on; its digest is from the start"
+                )
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -358,24 +346,6 @@ class RunWriter(RunLog):
         return self._log_file
 
 
-def _seal_files(run_dir: Path) -> dict[str, StoredFile]:
-    """Make every file of the run durable, and return its size and digest, sorted by name."""
-    found: dict[str, StoredFile] = {}
-    for folder, folders, names in os.walk(run_dir):
-        folders.sort()
-        for name in names:
-            path = Path(folder, name)
-            relative = path.relative_to(run_dir).as_posix()
-            if relative in layout.NOT_SEALED or path.is_symlink():
-                continue
-            size, sha256 = digest_file(path)
-            found[relative] = StoredFile(size, sha256)
-            fsync_file(path)
-        if folder != str(run_dir):
-            fsync_dir(Path(folder))
-    return dict(sorted(found.items()))
-
-
 def _stat(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
@@ -397,7 +367,7 @@ def _where(error: BaseException, root: Path) -> str:
 
 # -- the runs that are open in this process -----------------------------------------------------------------
 
-_open_runs: list[weakref.ref[RunWriter]] = []
+_open_runs: list[RunWriter] = []
 _current: ContextVar[RunWriter | None] = ContextVar("corrida_current_run", default=None)
 
 
@@ -406,11 +376,7 @@ def current_writer() -> RunWriter | None:
     writer = _current.get()
     if writer is not None and writer.status == "running":
         return writer
-    for reference in reversed(_open_runs):
-        found = reference()
-        if found is not None and found.status == "running":
-            return found
-    return None
+    return next((run for run in reversed(_open_runs) if run.status == "running"), None)
 
 
 def _current_log() -> LogFile | None:
@@ -425,12 +391,9 @@ _capture = Capture(_current_log)
 def _end_open_runs() -> None:
     """End runs that were started without a ``with`` block when the interpreter ends."""
     failure = getattr(sys, "last_value", None)
-    for reference in list(_open_runs):
-        writer = reference()
-        if writer is None or writer._pid != os.getpid():  # noqa: SLF001 - same module
-            continue
+    for writer in reversed(_open_runs):  # a copy is needed, and the innermost ends first
         with contextlib.suppress(StoreError):
-            if failure is not None:
+            if failure is not None and failure is not writer._old_error:  # noqa: SLF001 - same module
                 writer.fail(failure)
             else:
                 writer.finish()

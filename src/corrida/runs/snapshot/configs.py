@@ -15,10 +15,12 @@ from corrida.runs.files import digest_bytes, explained, safe_join, write_new
 from corrida.runs.run_file import ConfigCopy
 
 _SECRET_KEY = re.compile(
-    rb"""["']?([\w.-]*(?:api[_-]?key|secret|password|passwd|access[_-]?token|auth[_-]?token|private[_-]?key)[\w.-]*)"""
+    rb"""((?:api[_-]?key|secret|password|passwd|access[_-]?token|auth[_-]?token|private[_-]?key)[\w.-]{0,64})"""
     rb"""["']?\s*[:=]\s*["']?(?!\s|null|none|true|false|\$\{|<|["'])[^\s"',}]{8,}""",
     re.IGNORECASE,
 )
+_WORD_END = re.compile(rb"[\w.-]*\Z")
+_SEARCHED = 4 * 1024 * 1024
 _SECRET_SHAPE = re.compile(
     rb"\b(?:sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|AKIA[0-9A-Z]{16}|xox[abpr]-[A-Za-z0-9-]{20,})|"
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"
@@ -94,17 +96,21 @@ def copy_configs(run_dir: Path, configs: Iterable[tuple[str, bytes]]) -> list[Co
     """
     copies: list[ConfigCopy] = []
     taken: set[str] = set()
+    folders: set[str] = set()
     for origin, data in configs:
         place = PurePosixPath(origin)
         if ".." in place.parts or place.is_absolute():
             place = PurePosixPath(place.name)
         if len(place.parts) > 1 and place.parts[0] == layout.CONFIG_DIR:
             place = PurePosixPath(*place.parts[1:])
+        if any(_folded(parent) in taken for parent in place.parents):  # a file has the name of its folder
+            place = PurePosixPath(place.name)
         name, number = place, 1
-        while name.as_posix().casefold() in taken:
+        while _folded(name) in taken | folders:
             number += 1
             name = place.with_name(f"{place.stem}-{number}{place.suffix}")
-        taken.add(name.as_posix().casefold())
+        taken.add(_folded(name))
+        folders |= {_folded(parent) for parent in name.parents}
         stored = f"{layout.CONFIG_DIR}/{name.as_posix()}"
         target = safe_join(run_dir, stored)
         with explained(f"copying {origin}"):
@@ -114,8 +120,14 @@ def copy_configs(run_dir: Path, configs: Iterable[tuple[str, bytes]]) -> list[Co
     return copies
 
 
+def _folded(place: PurePosixPath) -> str:
+    return place.as_posix().casefold()  # copies may go to a file system that takes a.json and A.json for one
+
+
 def looks_secret(data: bytes) -> str | None:
     """Return the name of the key, or the kind of value, that seems to be a secret in a configuration."""
+    data = data[:_SEARCHED]
     if found := _SECRET_KEY.search(data):
-        return found.group(1).decode("utf-8", "replace")
+        before = _WORD_END.search(data, max(0, found.start() - 64), found.start())
+        return ((before.group() if before else b"") + found.group(1)).decode("utf-8", "replace")
     return "a value shaped like a key" if _SECRET_SHAPE.search(data) else None

@@ -13,7 +13,9 @@ from corrida.runs.snapshot.configs import relative_name
 from corrida.runs.tables import table_facts
 
 
-def describe_data(files: Sequence[Path], root: Path, roles: Mapping[Path, str] | None = None) -> list[dict[str, Any]]:
+def describe_data(
+    files: Sequence[Path], root: Path, roles: Mapping[Path, str] | None = None
+) -> list[dict[str, Any]]:
     """Describe data files for the manifest.
 
     Args:
@@ -46,7 +48,9 @@ def describe_data(files: Sequence[Path], root: Path, roles: Mapping[Path, str] |
     return described
 
 
-def manifest(data: Sequence[Mapping[str, Any]], items: int | None, dataset: Mapping[str, Any]) -> dict[str, Any]:
+def manifest(
+    data: Sequence[Mapping[str, Any]], items: int | None, dataset: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the content of manifest.json: the data files, the number of items, and facts of the dataset."""
     content: dict[str, Any] = {"format_version": layout.FORMAT_VERSION, "data": list(data)}
     if items is not None:

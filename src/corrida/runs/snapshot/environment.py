@@ -79,7 +79,7 @@ def relative_argv(argv: Sequence[str], root: Path) -> list[str]:
 
 def _relative_argument(argument: str, root: Path) -> str:
     option, equals, value = argument.partition("=")
-    if equals and option.startswith("-") and os.path.isabs(value):  # noqa: PTH117
+    if equals and os.path.isabs(value):  # noqa: PTH117
         return f"{option}={_relative_argument(value, root)}"
     if not os.path.isabs(argument) or len(argument) > 4096:  # noqa: PTH117
         return argument

@@ -38,14 +38,31 @@ class GitCapture:
         if top is None:
             return
         exclude = [
-            f":(exclude,top){p.relative_to(top).as_posix()}" for p in ignore if p.is_relative_to(top) and p.is_dir()
+            f":(exclude,top){p.relative_to(top).as_posix()}"
+            for p in ignore
+            if p.is_relative_to(top) and p.is_dir()
         ]
         try:
             self._status = self._ask(
-                "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--", ":(top)", *exclude
+                "status",
+                "--porcelain=v2",
+                "--branch",
+                "-z",
+                "--untracked-files=all",
+                "--",
+                ":(top)",
+                *exclude,
             )
             self._diff = self._ask(
-                "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--", ":(top)", *exclude
+                "diff",
+                "HEAD",
+                "--binary",
+                "--no-color",
+                "--no-ext-diff",
+                "--no-textconv",
+                "--",
+                ":(top)",
+                *exclude,
             )
         except OSError:
             self._missing = True

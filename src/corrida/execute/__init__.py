@@ -1,0 +1,21 @@
+"""The only place where a pipeline meets a store: ``corrida run`` and ``corrida exec``."""
+
+from __future__ import annotations
+
+from corrida.execute.command import run_command
+from corrida.execute.item_ids import read_item_ids
+from corrida.execute.options import Executed, RunOptions, relative_to_project
+from corrida.execute.pipeline import Progress, RunRecorder, no_progress, pipeline_settings, run_pipeline
+
+__all__ = [
+    "Executed",
+    "Progress",
+    "RunOptions",
+    "RunRecorder",
+    "no_progress",
+    "pipeline_settings",
+    "read_item_ids",
+    "relative_to_project",
+    "run_command",
+    "run_pipeline",
+]

@@ -1,0 +1,245 @@
+"""Any command as a run."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
+
+import msgspec
+
+from corrida.errors import BadInput, CorridaError
+from corrida.execute.options import (
+    Executed,
+    RunOptions,
+    data_paths,
+    enclosing_run,
+    open_writer,
+    primary_metric,
+)
+from corrida.project import RUN_VARIABLE, PipelineSettings, Project
+from corrida.runs import layout
+from corrida.runs.numbers import metrics_from_file
+from corrida.runs.snapshot.configs import expand_patterns, read_configs
+from corrida.runs.store import check_tags
+from corrida.runs.writer import RunSpec, RunWriter
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def run_command(
+    project: Project,
+    command: Sequence[str],
+    options: RunOptions,
+    *,
+    pipeline: str | None = None,
+    argv: Sequence[str],
+) -> tuple[int, Executed]:
+    """Run any command as a run.
+
+    The command finds the run folder in ``CORRIDA_RUN_DIR``. What it prints goes on to the terminal and into
+    log.txt; ``metrics.json`` (flat names to numbers), ``history.jsonl`` and ``items.csv``, ``.jsonl`` or
+    ``.parquet`` that it writes there are taken over, every other file is kept as it is.
+
+    Args:
+        project: where configurations, data and the store are.
+        command: program and arguments.
+        options: what was asked for.
+        pipeline: name under which the run is listed; that of the program, or of its script, when not given.
+        argv: the command line, recorded.
+
+    Returns:
+        The exit code of the command, and what came of the run; ``failed`` when the code is not 0.
+
+    Raises:
+        InvalidConfig, InvalidData: a file is missing; the command was not started.
+        BadInput: the program cannot be started; no run is left behind.
+        StoreError: the store cannot be written.
+    """
+    name = pipeline or _command_name(command)
+    settings = project.settings.pipelines.get(name) or PipelineSettings()
+    patterns = list(options.configs or settings.configs)
+    configs = read_configs(expand_patterns(patterns, project.root, "configuration"), project.root)
+    spec = RunSpec(
+        pipeline=name,
+        root=project.root,
+        run_id=options.run_id,
+        run_tag=options.run_tag,
+        source=options.source or settings.source,
+        description=options.description or settings.description,
+        notes=options.notes,
+        tags=check_tags({**settings.tags, **options.tags}),
+        seed=options.seed if options.seed is not None else settings.seed,
+        parent=enclosing_run(project),
+        params={**settings.set, **options.overrides},
+        configs=configs,
+        config_patterns=[p for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
+        data=data_paths(project, options.data or settings.data),
+        primary_metric=primary_metric("", {}, settings),
+        argv=argv,
+        capture=False,
+    )
+    with open_writer(project, spec, save=options.save) as writer:
+        code = _call(command, writer)
+        _take_over(writer)
+        if code != 0:
+            writer.fail(
+                f"the command ended with exit code {code}"
+                if code > 0
+                else f"the command was killed by signal {-code}"
+            )
+        metrics = writer.metrics
+    record = project.store().get(writer.id) if options.save else None
+    return code, Executed(writer.id, record, metrics, "", writer.warnings)
+
+
+def _command_name(command: Sequence[str]) -> str:
+    scripts = [Path(c).stem for c in command[:4] if c.endswith((".py", ".sh", ".R", ".jl"))]
+    return scripts[0] if scripts else Path(command[0]).name
+
+
+def _call(command: Sequence[str], writer: RunWriter) -> int:
+    environment = {**os.environ, RUN_VARIABLE: str(writer.dir), "PYTHONUNBUFFERED": "1"}
+    try:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except (OSError, ValueError) as error:
+        writer.discard()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadInput(f"{command[0]!r} cannot be started: {reason}; check the command after --") from None
+    with _signals_left_to(process):
+        _pass_on(process, writer)
+        return process.wait()
+
+
+@contextlib.contextmanager
+def _signals_left_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let the command end itself: Ctrl-C reaches it from the terminal, and a request to end is handed on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number)),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _pass_on(process: subprocess.Popen[bytes], writer: RunWriter) -> None:
+    """Copy what the command prints, byte for byte, and as text to the log of the run."""
+    # One decoder a stream: a character may lie across two reads.
+    decoder = codecs.getincrementaldecoder("utf-8")
+    with selectors.DefaultSelector() as selector:
+        for source, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr)):
+            assert source is not None  # noqa: S101 - opened with PIPE
+            selector.register(source, selectors.EVENT_READ, (target, decoder("replace")))
+        while selector.get_map():
+            for key, _ in selector.select():
+                target, text = key.data
+                chunk = os.read(key.fd, 65536)
+                writer.log_file.write(text.decode(chunk, final=not chunk))
+                if not chunk or not _show(target, chunk):
+                    # Nobody reads on: closing tells the command, as a shell would.
+                    selector.unregister(key.fileobj)
+                    cast("IO[bytes]", key.fileobj).close()
+
+
+def _show(target: TextIO, chunk: bytes) -> bool:
+    """Write to a stream of this process; False when its reader is gone."""
+    try:
+        target.flush()
+        if (binary := getattr(target, "buffer", None)) is not None:
+            binary.write(chunk)
+        else:
+            target.write(chunk.decode("utf-8", "replace"))
+        target.flush()
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _take_over(writer: RunWriter) -> None:
+    """Make what a command wrote under corrida's names part of the run, or say why not."""
+    metrics = writer.dir / layout.METRICS
+    if metrics.is_file():
+        try:
+            content = msgspec.json.decode(metrics.read_bytes(), type=dict[str, float | str])
+            writer.log_metrics(metrics_from_file(content))
+        except (msgspec.DecodeError, ValueError, CorridaError) as error:
+            metrics.rename(writer.dir / "metrics-unread.json")
+            writer.warn(f"{layout.METRICS} was not taken over (kept as metrics-unread.json): {error}")
+    _take_over_history(writer)
+    for name in ("items.parquet", "items.csv", "items.jsonl"):
+        table = writer.dir / name
+        if table.is_file():
+            from corrida.pipelines.inputs import read_table
+
+            try:
+                frame = read_table(table)
+                table.rename(writer.dir / f"{table.stem}-unread{table.suffix}")
+                writer.log_items(_typed(frame) if name.endswith(".csv") else frame)
+                (writer.dir / f"{table.stem}-unread{table.suffix}").unlink()
+            except CorridaError as error:
+                writer.warn(f"{name} was not taken over: {error}")
+
+
+def _take_over_history(writer: RunWriter) -> None:
+    """Log the lines of a history that is flat, ``{"step": 1, "loss": 0.5}``; corrida's own lines stay as they are."""
+    history = writer.dir / layout.HISTORY
+    if not history.is_file():
+        return
+    entries = [_history_entry(line) for line in history.read_bytes().split(b"\n") if line.strip()]
+    if all(entry is not None and "metrics" in entry for entry in entries):
+        return
+    aside = history.rename(writer.dir / "history-unread.jsonl")
+    lost = 0
+    for entry in entries:
+        try:
+            metrics = dict(entry if entry and "metrics" not in entry else (entry or {})["metrics"])
+            writer.log(
+                {k: v for k, v in metrics.items() if k not in {"step", "time"}}, (entry or {}).get("step")
+            )
+        except (CorridaError, KeyError, TypeError, ValueError):
+            lost += 1
+    if lost:
+        writer.warn(
+            f"{lost} of {len(entries)} lines of {layout.HISTORY} were not taken over (kept as {aside.name})"
+        )
+    else:
+        aside.unlink()
+
+
+def _history_entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+
+
+def _typed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give columns of a CSV that hold only numbers or truth values their types; ids and answers stay text."""
+    import polars as pl
+
+    casts = []
+    for column in frame.columns:
+        if column in {"item_id", "output", "expected"}:
+            continue
+        values = frame[column]
+        lowered = {str(v).lower() for v in values.drop_nulls().unique()}
+        if lowered and lowered <= {"true", "false", "0", "1"} and column == "correct":
+            casts.append(pl.col(column).str.to_lowercase().is_in(["true", "1"]).alias(column))
+        elif lowered and values.cast(pl.Float64, strict=False).null_count() == values.null_count():
+            casts.append(pl.col(column).cast(pl.Float64))
+    return frame.with_columns(casts)

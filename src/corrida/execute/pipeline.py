@@ -1,0 +1,233 @@
+"""A pipeline as a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from corrida.errors import (
+    BadInput,
+    InvalidData,
+    MissingExtra,
+    PipelineFailed,
+    PipelineNotFound,
+    StoreError,
+)
+from corrida.execute.item_ids import read_item_ids
+from corrida.execute.options import (
+    Executed,
+    RunOptions,
+    data_paths,
+    enclosing_run,
+    open_writer,
+    primary_metric,
+)
+from corrida.pipelines.contract import ConfigFile, Data, Outcome, Pipeline
+from corrida.pipelines.registry import load_pipeline
+from corrida.project import PipelineSettings, Project
+from corrida.runs import layout
+from corrida.runs.documents import parse_document
+from corrida.runs.record import flatten
+from corrida.runs.snapshot.configs import expand_patterns, read_configs
+from corrida.runs.store import check_tags
+from corrida.runs.writer import RunSpec, RunWriter
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T")
+Progress = Callable[[Iterable[Any], "int | None", str], Iterator[Any]]
+
+
+def no_progress(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
+    """Pass items through without showing anything."""
+    del total, label
+    return iter(items)
+
+
+class RunRecorder:
+    """The Recorder that writes to a run."""
+
+    def __init__(self, writer: RunWriter, progress: Progress) -> None:
+        """Record to ``writer`` and show progress with ``progress``."""
+        self._writer = writer
+        self._progress = progress
+
+    def log(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log step metrics."""
+        self._writer.log(metrics, step)
+
+    def save_text(self, name: str, text: str) -> None:
+        """Save a text file."""
+        self._writer.save_bytes(name, text.encode())
+
+    def save_table(self, name: str, frame: pl.DataFrame) -> None:
+        """Save a table as CSV or Parquet, by the suffix of its name."""
+        import io
+
+        buffer = io.BytesIO()
+        if name.endswith(".parquet"):
+            frame.write_parquet(buffer)
+        elif name.endswith(".csv"):
+            frame.write_csv(buffer)
+        else:
+            raise InvalidData(f"the table {name!r} needs the suffix .csv or .parquet")
+        self._writer.save_bytes(name, buffer.getvalue())
+
+    def progress(self, items: Iterable[T], *, total: int | None = None, label: str = "") -> Iterator[T]:
+        """Pass items through and show how far the work is."""
+        return self._progress(items, total, label)
+
+    def warn(self, message: str) -> None:
+        """Record a warning."""
+        self._writer.warn(message)
+
+
+def pipeline_settings(project: Project, name: str) -> tuple[Pipeline[Any], PipelineSettings]:
+    """Return the pipeline that a project calls ``name``, and what the project always uses for it.
+
+    Raises:
+        PipelineNotFound: neither the project nor corrida knows the name.
+    """
+    settings = project.settings.pipelines.get(name)
+    if settings is None and project.settings.pipelines:
+        try:
+            return load_pipeline(name, project.root), PipelineSettings()
+        except PipelineNotFound as error:
+            own = ", ".join(sorted(project.settings.pipelines))
+            raise PipelineNotFound(f"{error} (this project has {own})") from None
+    settings = settings or PipelineSettings()
+    return load_pipeline(settings.uses or name, project.root), settings
+
+
+def run_pipeline(
+    project: Project,
+    name: str,
+    options: RunOptions,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress = no_progress,
+) -> Executed:
+    """Run a pipeline and keep what it did as a run.
+
+    Args:
+        project: where the configuration, the data and the store are.
+        name: a pipeline of the project, or a built-in or installed one.
+        options: what was asked for.
+        argv: the command line, recorded.
+        progress: shows how far the work is.
+
+    Raises:
+        PipelineNotFound: no pipeline has the name.
+        InvalidConfig, InvalidData: what was given cannot be used; no run is left behind when nothing had been
+            logged yet.
+        PipelineFailed: the pipeline raised; the run is kept as failed, with the traceback in its log.txt.
+        StoreError: the store cannot be written.
+    """
+    pipeline, settings = pipeline_settings(project, name)
+    patterns = list(options.configs or settings.configs)
+    paths = expand_patterns(patterns, project.root, "configuration")
+    configs = read_configs(paths, project.root)
+    files = [ConfigFile(path, parse_document(path, content)) for path, content in configs]
+    config = pipeline.configure(files, {**settings.set, **options.overrides})
+    files_of_data = data_paths(project, options.data or settings.data)
+    named = _named_files(project, pipeline.data_files(config))
+    resolved = msgspec.to_builtins(config)
+    seed = options.seed if options.seed is not None else settings.seed
+    spec = RunSpec(
+        pipeline=name,
+        root=project.root,
+        run_id=options.run_id,
+        run_tag=options.run_tag,
+        source=options.source or settings.source,
+        description=options.description or settings.description,
+        notes=options.notes,
+        tags=check_tags({**settings.tags, **options.tags}),
+        seed=seed,
+        parent=enclosing_run(project),
+        params=_scalars(resolved),
+        configs=configs,
+        config_patterns=[p for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
+        data=list(dict.fromkeys([*files_of_data, *named.values()])),
+        roles={path: role for role, path in named.items()},
+        resolved=resolved,
+        primary_metric=primary_metric(pipeline.primary_metric, pipeline.directions, settings),
+        directions=dict(pipeline.directions),
+        argv=argv,
+    )
+    data = Data(
+        files=files_of_data,
+        named=named,
+        item_ids=read_item_ids(project.root / options.items) if options.items else None,
+    )
+    with open_writer(project, spec, save=options.save) as writer:
+        outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)
+        metrics = writer.metrics
+    record = project.store().get(writer.id) if options.save else None
+    return Executed(writer.id, record, metrics, outcome.summary, writer.warnings)
+
+
+def _run(
+    pipeline: Pipeline[Any], data: Data, config: Any, recorder: RunRecorder, writer: RunWriter
+) -> Outcome:
+    before = _names(writer.dir)
+    try:
+        outcome = pipeline.run(data, config, recorder)
+    except BadInput:
+        if _names(writer.dir) == before:
+            writer.discard()  # wrong use, noticed before anything was done: not a run
+        raise
+    except (StoreError, MissingExtra):
+        raise
+    except Exception as error:
+        raise _failed(writer, error) from error
+    try:
+        writer.log_metrics(outcome.metrics)
+        if outcome.items is not None:
+            writer.log_items(outcome.items)
+        writer.describe(summary=outcome.summary, dataset=outcome.dataset)
+    except StoreError:
+        raise
+    except (
+        Exception
+    ) as error:  # the work is done, and what it gave cannot be used: that is a run which failed
+        raise _failed(writer, error) from error
+    return outcome
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.name != layout.LOG and path.name[0] != "."}
+
+
+def _failed(writer: RunWriter, error: Exception) -> PipelineFailed:
+    """End the run as failed by ``error``, and return what to tell the person."""
+    writer.fail(error)
+    place = f" in {writer.failure.where}" if writer.failure and writer.failure.where else ""
+    kept = (
+        f"; the run {writer.id} is kept as failed, and its log.txt has the traceback" if writer.keeps else ""
+    )
+    return PipelineFailed(f"the pipeline failed{place}: {type(error).__name__}: {error}{kept}")
+
+
+def _named_files(project: Project, named: Mapping[str, str]) -> dict[str, Path]:
+    found = {}
+    for role, text in named.items():
+        path = Path(os.path.normpath(project.root / text))
+        if not path.is_file():
+            raise InvalidData(
+                f"the {role} file {text!r} that the configuration names is not there; check the path"
+            )
+        found[role] = path
+    return found
+
+
+def _scalars(resolved: Any) -> dict[str, Any]:
+    """Return the parameters of a resolved configuration: its single values; lists and rules stay in the files."""
+    if not isinstance(resolved, Mapping):
+        return {}
+    flat = flatten(resolved)
+    return {k: v for k, v in flat.items() if isinstance(v, str | int | float | bool) and len(str(v)) <= 500}

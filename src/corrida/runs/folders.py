@@ -1,0 +1,84 @@
+"""What a run folder says to the catalog, whatever state it is in."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from corrida.errors import CorridaError, DamagedRun
+from corrida.runs import layout
+from corrida.runs.annotations import merge_tags, read_annotations, timestamp
+from corrida.runs.plain import plain
+from corrida.runs.run_file import SEALED, Failure, RunFile, RunHeader, Status, decode_run_file, derive_status
+
+RACY_NS = 2_000_000_000
+"""A time of change this recent is not trusted: some file systems count in steps of two seconds."""
+
+
+def signature(root: Path, run_id: str) -> str | None:
+    """Return what tells one state of a run folder from another without reading it; None when there is none."""
+    folder = f"{root}/{run_id}"
+    try:
+        outer = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    try:
+        inner = os.stat(f"{folder}/{layout.RUN}")  # noqa: PTH116
+    except OSError:
+        return f"{outer.st_mtime_ns}"
+    return f"{outer.st_mtime_ns}.{inner.st_mtime_ns}.{inner.st_size}.{inner.st_ino}"
+
+
+def read_folder(folder: Path, seen: str, now: float) -> tuple[RunHeader, RunFile | None, str] | None:
+    """Read a run folder for the catalog; None when it holds no run.
+
+    Returns:
+        The header, the whole content where it can be read, and the signature, empty when it is not to be trusted yet.
+    """
+    path = folder / layout.RUN
+    content: RunFile | None = None
+    try:
+        heartbeat = path.stat().st_mtime
+        content = decode_run_file(folder.name, path.read_bytes())
+    except FileNotFoundError:
+        if not is_half_born(folder):
+            return None
+        return _placeholder(folder, "crashed", None), None, ""
+    except (CorridaError, OSError) as error:
+        message = str(error) if isinstance(error, DamagedRun) else f"{layout.RUN} cannot be read: {error}"
+        failure = Failure(type=type(error).__name__, message=message)
+        # Looked at again each time: rights and the version of corrida change without a trace in the folder.
+        return _placeholder(folder, "unreadable", failure), None, ""
+    status = derive_status(content, heartbeat, now)
+    fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
+    fields |= {
+        "params": plain(content.params),
+        "status": status,
+        "tags": merge_tags(content.tags, read_annotations(folder)),
+    }
+    header = RunHeader(**fields)
+    newest = max(int(part) for part in seen.split(".")[:2])
+    settled = status in SEALED and now * 1e9 - newest > RACY_NS
+    return header, content, seen if settled else ""
+
+
+def _placeholder(folder: Path, status: Status, error: Failure | None) -> RunHeader:
+    """Return what can be said of a folder whose run.json says nothing: its name and its time of change."""
+    try:
+        changed = folder.stat().st_mtime
+    except OSError:
+        changed = 0.0
+    created = timestamp(datetime.fromtimestamp(changed, UTC))
+    return RunHeader(
+        id=folder.name, pipeline="", status=status, created=created, order=int(changed * 1e9), error=error
+    )
+
+
+def is_half_born(folder: Path) -> bool:
+    """Tell whether a folder without run.json is a run whose process was killed at its very start."""
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return False
+    return all(n in {layout.CONFIG_DIR, layout.CONFIG, layout.MANIFEST} or n.endswith(".tmp") for n in names)
