@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - this is a script, not part of a package
 """Build the data of the matching demo from the tables of SOC 2010.
 
 Writes ``classification.csv`` (level, code, title), ``index.csv`` (title, industry, code: the known titles) and

@@ -1,7 +1,6 @@
 """Write the generated parts of the documentation: docs/cli.md, and the tour in README.md with its real output.
 
-    python tools/write_docs.py            # write
-    python tools/write_docs.py --check    # say what is out of date, and exit with 1
+Usage: ``python tools/write_docs.py`` writes; with ``--check`` it says what is out of date, and exits with 1.
 """
 
 from __future__ import annotations
@@ -20,17 +19,50 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 _TOUR = re.compile(r"(<!-- tour -->\n).*?(<!-- /tour -->)", re.DOTALL)
 # What differs from one time to the next.
-_TIMES = ((re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d"), "2026-11-21 10:00"), (re.compile(r"\b\d+\.\d s$", re.M), "0.7 s"))
+_TIMES = (
+    (re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d"), "2026-11-21 10:00"),
+    (re.compile(r"\b\d+\.\d s$", re.MULTILINE), "0.7 s"),
+)
 
 # A command as it is typed, and how much of its output is shown; None shows all.
 TOUR: tuple[tuple[str, str, int | None], ...] = (
-    ("Two runs of the demo: the first rules, and the rules that somebody wrote after reading the misses.", "corrida list", None),
-    ("Is it better, what changed, and which items flipped?", "corrida compare --latest --only-changed --items 5", None),
+    (
+        "Two runs of the demo: the first rules, and the rules that somebody wrote after reading the misses.",
+        "corrida list",
+        None,
+    ),
+    (
+        "Is it better, what changed, and which items flipped?",
+        "corrida compare --latest --only-changed --items 5",
+        None,
+    ),
     ("What does one run know of itself?", "corrida show latest", 14),
-    ("Back to the rules of the run before: a look first, then the bytes.", "corrida restore latest~1 --dry-run", None),
+    (
+        "Back to the rules of the run before: a look first, then the bytes.",
+        "corrida restore latest~1 --dry-run",
+        None,
+    ),
     ("", "corrida restore latest~1 --yes", -1),
     ("", "corrida undo", None),
     ("Is every run still what was written?", "corrida verify", None),
+)
+
+
+_REFERENCES = (
+    "A run is named by its id, a unique prefix of it, `latest` (the newest finished run), `latest~1` (the finished run "
+    "before it) or `@alias`.\n"
+)
+_EXIT_CODES = (
+    "Exit codes: 0 fine; 1 worse, failed or refused; 2 wrong use; 130 interrupted. `corrida exec` passes on the code of "
+    "its command.\n"
+)
+_VARIABLES = (
+    "| variable | meaning |\n| --- | --- |\n"
+    "| `CORRIDA_DIR` | the store, where neither `--store` is given nor another is wanted |\n"
+    "| `CORRIDA_CACHE_DIR` | where catalogs are kept; else `$XDG_CACHE_HOME/corrida`, else `~/.cache/corrida` |\n"
+    "| `CORRIDA_RUN_DIR` | set by `corrida exec` for its command: the run folder |\n"
+    "| `CORRIDA_DEBUG` | show the traceback of an error |\n"
+    "| `NO_COLOR` | no colours |\n"
 )
 
 
@@ -41,16 +73,9 @@ def cli_page() -> str:
     parts = [
         "# Command line\n",
         "Written by `make docs` from the program itself.\n",
-        "A run is named by its id, a unique prefix of it, `latest` (the newest finished run), `latest~1` (the finished "
-        "run before it) or `@alias`.\n",
-        "Exit codes: 0 fine; 1 worse, failed or refused; 2 wrong use; 130 interrupted. `corrida exec` passes on the "
-        "code of its command.\n",
-        "| variable | meaning |\n| --- | --- |\n"
-        "| `CORRIDA_DIR` | the store, where neither `--store` is given nor another is wanted |\n"
-        "| `CORRIDA_CACHE_DIR` | where catalogs are kept; else `$XDG_CACHE_HOME/corrida`, else `~/.cache/corrida` |\n"
-        "| `CORRIDA_RUN_DIR` | set by `corrida exec` for its command: the run folder |\n"
-        "| `CORRIDA_DEBUG` | show the traceback of an error |\n"
-        "| `NO_COLOR` | no colours |\n",
+        _REFERENCES,
+        _EXIT_CODES,
+        _VARIABLES,
         _block(_help(cli, "corrida", None)),
     ]
     context = click.Context(cli, info_name="corrida")
@@ -142,10 +167,14 @@ def pages() -> dict[Path, str]:
 
 def main() -> int:
     """Write the pages, or check them."""
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale = [
+        path
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path.relative_to(ROOT)} is out of date; run `make docs`")
+            click.echo(f"{path.relative_to(ROOT)} is out of date; run `make docs`")
         return 1 if stale else 0
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")

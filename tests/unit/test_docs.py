@@ -28,7 +28,8 @@ def _read(name: str) -> str:
 @pytest.fixture(scope="module")
 def write_docs() -> ModuleType:
     spec = importlib.util.spec_from_file_location("write_docs", ROOT / "tools" / "write_docs.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -57,7 +58,9 @@ def test_every_command_has_the_help_that_the_overview_says() -> None:
         for option in command.params:
             if isinstance(option, click.Option):
                 assert option.help, f"{name} {option.name}"
-        assert "--store" in [o for p in command.params for o in p.opts] or name in {"demo", "completion"}, name
+        assert "--store" in [o for p in command.params for o in p.opts] or name in {"demo", "completion"}, (
+            name
+        )
         assert entry.help.endswith(".")
 
 
@@ -113,9 +116,8 @@ def test_the_python_of_the_readme_runs(project: Path) -> None:
     (project / "plot.png").write_bytes(b"\x89PNG")
     block = re.search(r"## From Python\n+```python\n(.*?)```", _read("README.md"), re.DOTALL)
     assert block
-    code, last = block.group(1).rsplit("\ncorrida.compare(", 1)
-    once = 'with corrida.start_run(pipeline="jobs"):\n    pass\n'
-    (project / "tour.py").write_text(f"{code}\n{once}print(corrida.compare({last}", encoding="utf-8")
+    once = 'import corrida\nwith corrida.start_run(pipeline="jobs"):\n    pass\n'
+    (project / "tour.py").write_text(once + block.group(1), encoding="utf-8")
     done = subprocess.run([sys.executable, "tour.py"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "precision" in done.stdout

@@ -137,7 +137,8 @@ class Comparison:
         return to_text(comparison_blocks(self))
 
     def __repr__(self) -> str:
-        return f"<comparison of {self.a.id} and {self.b.id}: {self.verdict.sentence}>"
+        """Return the comparison as text, as a terminal shows it."""
+        return str(self)
 
     def _repr_html_(self) -> str:
         import html
@@ -320,6 +321,14 @@ def _environment_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str
         f"{name} {a.get(name, '–')} → {b.get(name, '–')}"
         for name in ("python", "implementation", "platform", "machine", "processors")
         if a.get(name) != b.get(name)
+    ]
+    threads = [a.get("threads") or {}, b.get("threads") or {}]
+    found += [
+        f"threads of {name} {threads[0][name]} → {threads[1][name]}"
+        for name in sorted(
+            threads[0].keys() & threads[1].keys()
+        )  # a library that was not loaded has none to tell
+        if threads[0][name] != threads[1][name]
     ]
     for group in ("variables", "packages"):
         before, after = a.get(group) or {}, b.get(group) or {}

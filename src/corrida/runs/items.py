@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from corrida.errors import InvalidData
+from corrida.errors import DamagedRun, InvalidData
 from corrida.runs import layout
 from corrida.runs.files import explained, write_all
 from corrida.runs.plain import encode_json, plain
@@ -218,11 +218,21 @@ def _normalise(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_items(run_dir: Path) -> pl.DataFrame:
-    """Return the per-item table of a run, also of one that runs or crashed; no columns without items."""
+    """Return the per-item table of a run, also of one that runs or crashed; no columns without items.
+
+    Raises:
+        DamagedRun: the table cannot be read.
+    """
     import polars as pl
 
     path = run_dir / layout.ITEMS
-    if path.exists():
-        return pl.read_parquet(path)
     parts = run_dir / layout.ITEM_PARTS
-    return _read_parts(parts) if parts.exists() else pl.DataFrame()
+    try:
+        if path.exists():
+            return pl.read_parquet(path)
+        return _read_parts(parts) if parts.exists() else pl.DataFrame()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise DamagedRun(
+            f"the items of the run {run_dir.name} cannot be read ({reason}); `corrida verify {run_dir.name}` says more"
+        ) from None

@@ -154,6 +154,10 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         data["metrics"] = {k: json_number(v) for k, v in self.metrics.items()}
         return data
 
+    def __repr__(self) -> str:
+        """Return a short form, as a terminal shows it."""
+        return str(self)
+
     def __str__(self) -> str:
         """Return a short form for a terminal."""
         lines = [f"run {self.id} ({self.pipeline}), {self.status}, {self.created}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 
@@ -186,7 +185,7 @@ def test_settings_that_cannot_be_read(toy, corrida):
         ("x = 1\n", ["neither a pipeline nor a function"]),
     ],
 )
-def test_a_pipeline_that_cannot_be_loaded(project, corrida, code, parts, request):
+def test_a_pipeline_that_cannot_be_loaded(project, corrida, code, parts):
     module = f"broken_{abs(hash(code))}"
     (project / f"{module}.py").write_text(code, encoding="utf-8")
     sentence = corrida.refuses("run", f"{module}:x")
@@ -389,9 +388,3 @@ def _limit_files(size):
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; the store's own tests cover this")
-def test_a_store_that_cannot_be_written(toy, corrida):
-    (toy.root / "runs").mkdir(mode=0o500)
-    assert "rights" in corrida.refuses("run", "jobs", code=1)

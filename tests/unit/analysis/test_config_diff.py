@@ -149,7 +149,7 @@ def test_one_edit_in_many_rules_is_told_once():
 
 
 def test_many_new_rules_are_counted_and_the_first_named():
-    assert line(rules("A"), rules("A", "B", "C", "D", "E")) == "rules: +4 rules B, C, D and 1 more"
+    assert line(rules("A"), rules("A", *"BCDEFG")) == "rules: +6 rules B, C, D, E, F and 1 more"
 
 
 def test_a_long_value_loses_its_middle_in_text_only():

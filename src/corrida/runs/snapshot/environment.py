@@ -30,8 +30,9 @@ RECORDED_VARIABLES = (
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return Python, platform, usable processors, the recorded variables, and every installed package."""
+    """Return Python, platform, usable processors, threads, the recorded variables, and every installed package."""
     described = dict(_machine())
+    described["threads"] = _threads()
     described["variables"] = {v: os.environ[v] for v in RECORDED_VARIABLES if v in os.environ}
     described["packages"] = _packages(tuple(sys.path))
     return described
@@ -47,6 +48,20 @@ def _machine() -> dict[str, Any]:
         "machine": platform.machine(),
         "processors": usable,
     }
+
+
+def _threads() -> dict[str, int]:
+    """Return how many threads the libraries that are loaded use: the number changes results."""
+    found = {}
+    for module, ask in (
+        ("polars", "thread_pool_size"),
+        ("torch", "get_num_threads"),
+        ("numba", "get_num_threads"),
+    ):
+        loaded = sys.modules.get(module)
+        if loaded is not None and hasattr(loaded, ask):
+            found[module] = int(getattr(loaded, ask)())
+    return found
 
 
 @functools.lru_cache(maxsize=8)
