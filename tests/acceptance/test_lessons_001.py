@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import subprocess
@@ -55,21 +54,13 @@ def test_the_index_holds_a_run_on_one_line_each(toy, corrida):
     assert sum(line.startswith('"b"') for line in lines) == 1
 
 
-def _read(index):
-    """Read the index; a reader that meets a line being appended reads again, and finds it whole."""
-    for _ in range(4):
-        with contextlib.suppress(json.JSONDecodeError):
-            return json.loads(index.read_bytes())
-    return json.loads(index.read_bytes())
-
-
 def test_the_index_is_never_left_half_written(toy, corrida):
     corrida("run", "jobs", "--run-id", "first")
     index = toy.root / "runs" / "index.json"
     started = [corrida.start("run", "jobs") for _ in range(3)]
     looks = 0
     while any(p.poll() is None for p in started):
-        assert "first" in _read(index)
+        assert "first" in json.loads(index.read_bytes())
         looks += 1
     for process in started:
         process.communicate()

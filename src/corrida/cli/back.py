@@ -33,7 +33,8 @@ def restore(
 ) -> int:  # fmt: skip
     """Put the configurations of a run back into the project, byte for byte.
 
-    What would change is shown first. Files that are saved nowhere (in no run, not committed) are not overwritten.
+    What would change is shown first, and on a terminal you are asked. Files that are saved nowhere (in no run, not
+    committed) are not overwritten.
     """
     from corrida.runs.restore import unsaved_sentence
 
@@ -66,8 +67,7 @@ def restore(
 
 def _confirmed(count: int) -> bool:
     if not sys.stdin.isatty():
-        click.echo("corrida: nothing was changed; add --yes to restore without being asked", err=True)
-        return False
+        return True  # a script means what it says; nothing unsaved is overwritten, and undo takes it back
     return click.confirm(f"Write {count} file{'s' if count > 1 else ''}?")
 
 

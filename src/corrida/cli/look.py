@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from corrida.analysis.blocks import Block, Style, Table
-    from corrida.pipelines.contract import Column
-    from corrida.project import Project
     from corrida.runs.record import RunRecord
+    from corrida.runs.run_file import ListColumn
+    from corrida.runs.store import Store
 
 _STATUS_STYLE: dict[str, Style] = {
     "failed": "bad",
@@ -70,7 +70,8 @@ def list_(
     chosen = filter_ or pipeline
     if not shown:
         if chosen and len(opened):
-            click.echo("no run fits; `corrida list` shows all", err=True)
+            hint = _unknown_names(opened, filter_) if filter_ else ""
+            click.echo(f"no run fits{hint}; `corrida list` shows all", err=True)
         else:
             folder = project.store_folder.name
             click.echo(
@@ -79,7 +80,7 @@ def list_(
             )
         return 0
     folded, families = (shown, {}) if everything else _fold(shown)
-    blocks: list[Block] = [_runs_table(project, folded, columns, families)]
+    blocks: list[Block] = [_runs_table(folded, columns, families)]
     if more:
         count = "" if chosen else f"{len(opened) - len(shown)} "
         blocks.append(Line(f"… {count}more; --all shows every run", "quiet", 1))
@@ -87,12 +88,25 @@ def list_(
     return 0
 
 
-def _runs_table(
-    project: Project, runs: Sequence[RunRecord], columns: str | None, families: dict[str, int]
-) -> Table:
+def _unknown_names(store: Store, text: str) -> str:
+    """Say which names of a filter no run has, since a misspelt one finds nothing."""
+    import difflib
+
+    from corrida.runs.query import names_in_filter
+
+    known = store.catalog.names()
+    hints = []
+    for name in names_in_filter(text):
+        if "." in name and not name.startswith("git.") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hints.append(f"no run has {name}" + (f", did you mean {near[0]}?" if near else ""))
+    return f" ({'; '.join(hints)})" if hints else ""
+
+
+def _runs_table(runs: Sequence[RunRecord], columns: str | None, families: dict[str, int]) -> Table:
     from corrida.analysis.blocks import Table
 
-    fields = _chosen_fields(columns) if columns else _fields(project, runs)
+    fields = _chosen_fields(columns) if columns else _fields(runs)
     names = [field for _, field in fields]
     primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
     numbers = {i for i, f in enumerate(names) if f.startswith("metrics.") or f in {"duration", "seed"}}
@@ -146,13 +160,13 @@ def _chosen_fields(columns: str) -> list[tuple[str, str]]:
     return [(f.removeprefix("metrics.").removeprefix("params."), f) for f, _ in compile_order(columns)]
 
 
-def _fields(project: Project, runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
+def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     """Return the columns of the table as (header, field): those that say something of these runs."""
     fields = [("id", "id"), ("pipeline", "pipeline"), ("status", "status"), ("created", "created")]
     if any(run.seed is not None for run in runs):
         fields.append(("seed", "seed"))
-    own = _pipeline_columns(project, runs)
-    if own is not None:
+    own = _pipeline_columns(runs)
+    if own:
         fields = [f for f in fields if f[1] != "pipeline"]
         fields += [(c.header, c.field) for c in own if c.field not in {f for _, f in fields}]
     else:
@@ -166,19 +180,11 @@ def _fields(project: Project, runs: Sequence[RunRecord]) -> list[tuple[str, str]
     return fields
 
 
-def _pipeline_columns(project: Project, runs: Sequence[RunRecord]) -> Sequence[Column] | None:
-    """Return the columns that the pipeline of all these runs asks for; None when there are several or none asks."""
-    names = {run.pipeline for run in runs if run.pipeline}
-    if len(names) != 1:
-        return None
-    from corrida.errors import CorridaError
-    from corrida.execute import pipeline_settings
-
-    try:
-        pipeline, _ = pipeline_settings(project, names.pop())
-    except CorridaError:
-        return None
-    return pipeline.columns or None
+def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[ListColumn]:
+    """Return the columns that the pipeline of all these runs asked for; none when there are several pipelines."""
+    if len({run.pipeline for run in runs if run.pipeline}) != 1:
+        return ()
+    return next((run.columns for run in runs if run.columns), ())
 
 
 def _cell(run: RunRecord, field: str, families: dict[str, int]) -> str:

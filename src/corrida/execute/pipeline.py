@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from corrida.project import PipelineSettings, Project
 from corrida.runs import layout
 from corrida.runs.documents import parse_document
 from corrida.runs.record import flatten
+from corrida.runs.run_file import ListColumn
 from corrida.runs.snapshot.configs import expand_patterns, read_configs
 from corrida.runs.store import check_tags
 from corrida.runs.writer import RunSpec, RunWriter
@@ -98,8 +100,10 @@ def pipeline_settings(project: Project, name: str) -> tuple[Pipeline[Any], Pipel
         try:
             return load_pipeline(name, project.root), PipelineSettings()
         except PipelineNotFound as error:
-            own = ", ".join(sorted(project.settings.pipelines))
-            raise PipelineNotFound(f"{error} (this project has {own})") from None
+            own = sorted(project.settings.pipelines)
+            near = difflib.get_close_matches(name, own, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"this project has {', '.join(own)}"
+            raise PipelineNotFound(f"{error}; {hint}") from None
     settings = settings or PipelineSettings()
     return load_pipeline(settings.uses or name, project.root), settings
 
@@ -157,6 +161,7 @@ def run_pipeline(
         resolved=resolved,
         primary_metric=primary_metric(pipeline.primary_metric, pipeline.directions, settings),
         directions=dict(pipeline.directions),
+        columns=[ListColumn(column.header, column.field) for column in pipeline.columns],
         argv=argv,
     )
     data = Data(

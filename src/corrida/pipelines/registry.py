@@ -39,7 +39,7 @@ def load_pipeline(name: str, root: Path | None = None) -> Pipeline[Any]:
     if target is None:
         names = sorted({*BUILT_IN, *_entry_points()})
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}."
+        hint = f"did you mean {near[0]}?" if near else f"built in or installed are {', '.join(names)}."
         raise PipelineNotFound(
             f"there is no pipeline {name!r}; {hint} A pipeline of your own is named in corrida.toml: "
             f'[pipelines.{name}] uses = "module:object"'

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _HEAD = b"{\n"
 _TAIL = f'"format_version": {layout.FORMAT_VERSION}\n}}\n'.encode()
+_REPLACED_UP_TO = 512 * 1024
 _FIELDS = (
     "pipeline",
     "status",
@@ -48,7 +49,11 @@ def index_line(run: RunFile) -> bytes:
 
 
 def append_to_index(root: Path, run: RunFile) -> None:
-    """Add a run to the index in constant time; failing to do so costs nothing, since readers mend the index."""
+    """Add a run to the index in constant time; failing to do so costs nothing, since readers mend the index.
+
+    An index of a common size is replaced as a whole, so that nobody ever reads half of it. A very large one is
+    written at its end, and whoever reads it in that instant may have to read again.
+    """
     path = root / layout.INDEX
     with contextlib.suppress(OSError), index_lock(root):
         try:
@@ -59,7 +64,12 @@ def append_to_index(root: Path, run: RunFile) -> None:
         try:
             size = os.fstat(fd).st_size
             place = size - len(_TAIL)
-            if place >= len(_HEAD) and os.pread(fd, len(_TAIL), place) == _TAIL:
+            if place < len(_HEAD) or os.pread(fd, len(_TAIL), place) != _TAIL:
+                return  # damaged, or being merged: the next reader writes it anew
+            if size <= _REPLACED_UP_TO:
+                content = os.pread(fd, place, 0) + index_line(run) + _TAIL
+                atomic_write(path, content, durable=False, scratch=root / layout.PRIVATE)
+            else:
                 os.lseek(fd, place, os.SEEK_SET)
                 write_all(fd, index_line(run) + _TAIL)
         finally:

@@ -70,6 +70,13 @@ def compile_filter(text: str, names: Iterable[str] = ()) -> Sql:
     return _Parser(text, names).parse()
 
 
+def names_in_filter(text: str) -> list[str]:
+    """Return the names of fields that a filter mentions, each once, in their order."""
+    parser = _Parser(text, ())
+    parser.parse()
+    return list(dict.fromkeys(parser.fields))
+
+
 def compile_order(order_by: str, names: Iterable[str] = ()) -> list[tuple[str, bool]]:
     """Return fields to sort by as (field, descending).
 
@@ -109,7 +116,7 @@ def _check_field(name: str, names: Iterable[str]) -> None:
     names = list(names)
     grouped = [n for n in names if n.partition(".")[2] == name]
     near = grouped or difflib.get_close_matches(name, [*FIELDS, *names], n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"fields are {', '.join(sorted(FIELDS))}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"fields are {', '.join(sorted(FIELDS))}."
     raise InvalidFilter(
         f"{name!r} is no field; {hint} Metrics, parameters and tags are metrics.X, params.X, tags.X"
     )
@@ -125,6 +132,7 @@ class _Parser:
         self._names = names
         self._tokens = self._scan(text)
         self._at = 0
+        self.fields: list[str] = []
 
     def _scan(self, text: str) -> list[_Token]:
         tokens = []
@@ -201,6 +209,7 @@ class _Parser:
         self._at += 1
         name = _unquote(token.text)
         _check_field(name, self._names)
+        self.fields.append(name)
         field = field_expression(name)
         if self._word("is"):
             negated = self._word("not")

@@ -78,6 +78,13 @@ class PrimaryMetric(msgspec.Struct, frozen=True):
     direction: Direction
 
 
+class ListColumn(msgspec.Struct, frozen=True):
+    """A column that ``corrida list`` shows for the runs of a pipeline: header, and field as in filters."""
+
+    header: str
+    field: str
+
+
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What every reader of a run gets: all of run.json but the long lists."""
 
@@ -98,6 +105,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float | str] = {}
     primary_metric: PrimaryMetric | None = None
     directions: dict[str, Direction] = {}
+    columns: tuple[ListColumn, ...] = ()
     summary: str | None = None
     item_counts: dict[str, int] | None = None
     error: Failure | None = None

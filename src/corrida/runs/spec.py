@@ -13,7 +13,7 @@ from corrida.runs.ids import validate_run_id
 from corrida.runs.plain import plain
 
 if TYPE_CHECKING:
-    from corrida.runs.run_file import Direction, PrimaryMetric
+    from corrida.runs.run_file import Direction, ListColumn, PrimaryMetric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,7 @@ class RunSpec:
         roles: what a data file is to the pipeline.
         resolved: the configuration that runs, for config.yaml; ``params`` when None.
         primary_metric, directions: which metric decides, and which way each is better.
+        columns: what ``corrida list`` shows for runs of the pipeline.
         root: the project folder, to which paths are relative.
         argv: the command line.
         capture: copy what is printed to log.txt.
@@ -54,6 +55,7 @@ class RunSpec:
     resolved: Any = None
     primary_metric: PrimaryMetric | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
+    columns: Sequence[ListColumn] = ()
     argv: Sequence[str] = ()
     capture: bool = True
 

@@ -271,6 +271,7 @@ class RunWriter(RunLog):
             "warnings": self._warnings,
             "params": self._params,
             "directions": dict(spec.directions),
+            "columns": list(spec.columns),
             "configs": self._configs,
             "config_patterns": list(spec.config_patterns),
             "git": more.get("git"),

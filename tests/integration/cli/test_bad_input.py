@@ -261,7 +261,6 @@ def test_any_file_that_is_altered_or_gone_is_found(three, corrida, name):
     assert "2 of 3 runs intact" in corrida("verify", code=1).out
 
 
-@pytest.mark.xfail(reason="reading a damaged items.parquet raises polars' own error", strict=False)
 def test_damaged_items_say_so(three, corrida):
     (three / "one" / "items.parquet").write_bytes(b"PAR1 nonsense")
     assert "one" in corrida.refuses("items", "one", code=1)

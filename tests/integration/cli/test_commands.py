@@ -149,7 +149,10 @@ def test_restore_previews_and_writes_elsewhere(toy, corrida):
     assert "R9" in corrida("restore", "latest~1", "--dry-run").out
     corrida("restore", "latest~1", "--to", "there", "--yes")
     assert (toy.root / "there/config/rules.json").read_bytes() == before
-    assert "--yes" in corrida.process("restore", "latest~1", input="").stderr
+    script = corrida.process("restore", "latest~1", input="")
+    assert "undo" in script.stdout  # nobody is there to be asked, and undo takes it back
+    assert (toy.root / "config/rules.json").read_bytes() == before
+    corrida("undo")
     (toy.root / "config/rules.json").write_text("{}", encoding="utf-8")
     assert "saved nowhere" in corrida.refuses("restore", "latest~1", "--dry-run", code=1)
     corrida("restore", "latest~1", "--yes", "--force")

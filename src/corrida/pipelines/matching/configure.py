@@ -54,7 +54,8 @@ def configure(files: Sequence[ConfigFile], overrides: Mapping[str, Any]) -> Matc
         found[part] = (file.path, copy.deepcopy(file.content))
     if "general" not in found:
         raise InvalidConfig(
-            'No file holds the general settings. Name a JSON file with at least "version" and "classification".'
+            'No file holds the general settings. Name a JSON file with at least "version" and "classification" '
+            "with --config, or in corrida.toml."
         )
     for key, value in overrides.items():
         _override(found, key, value)
