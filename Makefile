@@ -32,6 +32,7 @@ $(VENV)/dev: $(VENV)/base
 demo: $(VENV)/base
 	@rm -rf .demo
 	@$(BIN)/corrida demo matching --to .demo/matching
+	@echo "  (corrida is in $(BIN); put it on the path with: . $(BIN)/activate)"
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -140,6 +140,7 @@ def apply_changes(
     run: str,
     kind: Literal["restore", "undo"],
     undoes: str | None = None,
+    also_seen: Mapping[str, bytes | None] | None = None,
 ) -> str:
     """Write all changes, or none, under ``target``.
 
@@ -150,6 +151,7 @@ def apply_changes(
         run: the run concerned.
         kind: for the log.
         undoes: for the log.
+        also_seen: files that stay as they are, as the caller saw them: the changes are right only beside these.
 
     Returns:
         The name of the operation.
@@ -161,9 +163,9 @@ def apply_changes(
     folder = journal_folder(root)
     with explained("writing the files"), locked(folder / "lock"):
         _complete(root)
-        for change in changes:
-            if read_if_there(target, change.path) != change.old:
-                raise Refused(f"{change.path} changed in this moment; look at it and try again")
+        for path, seen in {**(also_seen or {}), **{c.path: c.old for c in changes}}.items():
+            if read_if_there(target, path) != seen:
+                raise Refused(f"{path} changed in this moment; look at it and try again")
         name = new_name(kind)
         draft, entry = folder / f".{name}", folder / name
         files = tuple(PlannedFile(c.path, _sha(c.old), _sha(c.new)) for c in changes)

@@ -157,7 +157,8 @@ def carry_out(root: Path, plan: RestorePlan, *, force: bool = False) -> str | No
         raise Refused(unsaved_sentence(plan.unsaved))
     if not plan.changes:
         return None
-    return apply_changes(root, plan.target, plan.changes, run=plan.run, kind="restore")
+    same = {f.path: f.old for f in plan.files if f.state == "same"}
+    return apply_changes(root, plan.target, plan.changes, run=plan.run, kind="restore", also_seen=same)
 
 
 def unsaved_sentence(paths: Sequence[str]) -> str:
