@@ -15,7 +15,12 @@ help:
 	@echo "make docs   write the generated pages of docs/ anew"
 	@echo "make clean  remove what the above made"
 
-# The environment is built anew when it is missing, when pyproject.toml changed, or when Python did.
+# The environment is built anew when it is missing, when pyproject.toml changed, or when it does not work
+# (another Python, a checkout that was moved).
+ifneq ($(shell $(BIN)/python -c 'import corrida, os; print(os.path.dirname(corrida.__file__))' 2>/dev/null),$(CURDIR)/src/corrida)
+.PHONY: $(VENV)/base
+endif
+
 $(VENV)/base: pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit("corrida needs Python 3.11 or later, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	@echo "installing corrida into $(VENV) …"

@@ -134,7 +134,10 @@ def tour() -> str:
 @contextlib.contextmanager
 def _environment(folder: Path) -> contextlib.Generator[None]:
     changed = {"CORRIDA_CACHE_DIR": str(folder / "cache"), "COLUMNS": "110"}
-    before = {name: os.environ.get(name) for name in changed}
+    unset = ("CORRIDA_DIR", "CORRIDA_RUN_DIR")
+    before = {name: os.environ.get(name) for name in (*changed, *unset)}
+    for name in unset:
+        os.environ.pop(name, None)
     os.environ.update(changed)
     try:
         yield

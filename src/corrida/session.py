@@ -5,19 +5,19 @@ from __future__ import annotations
 import functools
 import numbers
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from corrida.errors import InvalidConfig, InvalidData
+from corrida import __version__
+from corrida.errors import InvalidMetric
+from corrida.launch import begin, code_digests, data_paths, enclosing_run
 from corrida.project import RUN_VARIABLE, find_project
 from corrida.runs.attached import attached_run
 from corrida.runs.ids import validate_run_id
-from corrida.runs.run_file import PrimaryMetric
-from corrida.runs.snapshot.configs import expand_patterns, read_configs
+from corrida.runs.run_file import Invocation, PrimaryMetric
+from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
 from corrida.runs.store import Store, check_tags
 from corrida.runs.writer import RunSpec, RunWriter, current_writer
 
@@ -94,6 +94,7 @@ def start_run(
     if run_id is not None:
         validate_run_id(run_id)
     patterns = _listed(configs)
+    files_of_data = data_paths(project.root, _listed(data))
     spec = RunSpec(
         pipeline=pipeline or _script_name(),
         root=project.root,
@@ -104,23 +105,23 @@ def start_run(
         notes=notes,
         tags=check_tags(tags or {}),
         seed=seed,
-        parent=parent or _enclosing_run(),
+        parent=parent or (enclosing_run(opened.root) if opened else None),
         params=_plain_params(params or {}),
         configs=read_configs(expand_patterns(patterns, project.root, "configuration"), project.root),
         config_patterns=[os.fspath(p) for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
-        data=_data_files(data, project.root),
+        data=files_of_data,
         primary_metric=PrimaryMetric(primary_metric, direction) if primary_metric else None,
+        invocation=Invocation(
+            kind="python",
+            data=tuple(relative_name(path, project.root) for path in files_of_data),
+            folder=relative_name(Path.cwd(), project.root),
+            code=code_digests([_script()], project.root),
+            corrida=__version__,
+        ),
         argv=sys.argv,
         capture=capture,
     )
-    if not save or opened is None:
-        folder = Path(tempfile.mkdtemp(prefix="corrida-unsaved-"))
-        try:
-            return RunWriter(folder, spec, keep=False)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    return opened.start(spec)
+    return begin(opened if save else None, spec)
 
 
 def _listed(paths: Paths) -> list[str | os.PathLike[str]]:
@@ -133,21 +134,14 @@ def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
     return {str(k): plain(v) for k, v in params.items()}
 
 
-def _data_files(data: Paths, root: Path) -> list[Path]:
-    try:
-        return expand_patterns(_listed(data), root, "data file")
-    except InvalidConfig as error:
-        raise InvalidData(str(error)) from None
+def _script() -> Path | None:
+    """Return the script that runs; None in a notebook or at a prompt."""
+    return Path.cwd() / sys.argv[0] if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else None
 
 
 def _script_name() -> str:
-    name = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else ""
-    return name or "default"
-
-
-def _enclosing_run() -> str | None:
-    folder = os.environ.get(RUN_VARIABLE)
-    return Path(folder).name if folder else None
+    script = _script()
+    return (script.stem if script else "") or "default"
 
 
 def current_run() -> RunLog | None:
@@ -225,7 +219,15 @@ def _tracked(function: Callable[..., Any], options: Mapping[str, Any]) -> Callab
 def _with_run_id(run: RunWriter, result: Any) -> Any:
     if not isinstance(result, Mapping):
         return result
-    run.log_metrics(_numbers(result))
+    found = _numbers(result)
+    try:
+        run.log_metrics(found)
+    except InvalidMetric:  # one of them: the function has done its work, and what it returned stays whole
+        for name, value in found.items():
+            try:
+                run.log_metrics({name: value})
+            except InvalidMetric as error:
+                run.warn(str(error))
     return {**result, "run_id": run.id}
 
 
@@ -261,7 +263,8 @@ def compare(
         b: the run after.
         store: where the references are looked up; the store of the project when not given.
         metric: the metric that decides; that of the runs when not given.
-        list_keys: names of the field that tells entries of a list in a configuration apart.
+        list_keys: names of the field that tells entries of a list in a configuration apart; those of the project
+            when not given.
 
     Raises:
         RunNotFound, AmbiguousReference: a reference fits no run, or several.
@@ -273,4 +276,5 @@ def compare(
         opened = open_store(store)
         a = opened.get(a) if isinstance(a, str) else a
         b = opened.get(b) if isinstance(b, str) else b
-    return compare_runs(a, b, metric=metric, list_keys=tuple(list_keys))
+    keys = tuple(list_keys) or find_project().settings.list_keys
+    return compare_runs(a, b, metric=metric, list_keys=keys)

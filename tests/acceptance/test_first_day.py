@@ -107,3 +107,13 @@ def test_the_demo_keeps_its_runs_to_itself(project, corrida, monkeypatch, tmp_pa
     corrida("demo")
     assert not (tmp_path / "others").exists()
     assert corrida("list", "--json").json == []  # CORRIDA_DIR counts again
+
+
+@pytest.mark.slow
+def test_the_demo_keeps_its_runs_where_it_is_told(project, corrida):
+    (project / "mine.txt").write_text("mine", encoding="utf-8")
+    said = corrida("demo", "--to", "sub", "--store", "kept here")
+    assert (project / "kept here" / "run_rules_1.2").is_dir()
+    assert not (project / "sub" / "runs").exists()
+    assert f'--store "{project / "kept here"}"' in said.out
+    assert len(corrida("list", "--json", "--store", "kept here").json) == 2

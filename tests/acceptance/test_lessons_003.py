@@ -7,7 +7,7 @@ def test_list_runs_is_installed(toy, corrida):
     corrida("run", "jobs", "--run-id", "a")
     done = corrida.process("list-runs")
     assert done.returncode == 0
-    assert "a" in done.stdout
+    assert done.stdout.splitlines()[1].split()[:2] == ["a", "finished"]
     assert done.stdout == corrida.process("list").stdout
 
 

@@ -204,7 +204,8 @@ def fit(table: Table, width: int | None) -> Fit:
 
 def left_out_line(table: Table, left_out: Sequence[int]) -> Line:
     """Return the line that names columns for which there was no room."""
-    return Line(f"no room for {', '.join(table.columns[i] for i in left_out)}; {table.hint}", "quiet", 1)
+    names = ", ".join(printable(" ".join(table.columns[i].split())) for i in left_out)
+    return Line(f"no room for {names}; {table.hint}", "quiet", 1)
 
 
 def table_lines(table: Table, width: int | None = None) -> list[str]:

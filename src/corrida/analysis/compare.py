@@ -13,6 +13,7 @@ from corrida.analysis.config_diff import DEFAULT_KEYS, ConfigsDiff, diff_configs
 from corrida.analysis.directions import direction_of
 from corrida.analysis.items_diff import ItemsDiff, diff_items
 from corrida.errors import DamagedRun, InvalidMetric
+from corrida.runs import layout
 from corrida.runs.numbers import format_number, json_number
 from corrida.runs.record import RunRecord, flatten
 
@@ -46,13 +47,13 @@ class Verdict(msgspec.Struct, frozen=True):
 
     Attributes:
         outcome: ``untested``: the difference is shown, and whether it is more than chance was not tested;
-            ``equal``: the values are the same; ``unknown``: there is nothing to compare.
+            ``tied``: the values are the same; ``unknown``: there is nothing to compare.
         metric: the metric that decides, or None.
         a, b, difference, direction: as of :class:`MetricChange`.
         sentence: the verdict in words.
     """
 
-    outcome: Literal["untested", "equal", "unknown"]
+    outcome: Literal["untested", "tied", "unknown"]
     metric: str | None
     a: float | None
     b: float | None
@@ -233,7 +234,7 @@ def _verdict(a: RunRecord, b: RunRecord, metrics: Sequence[MetricChange], metric
         return Verdict("unknown", name, row.a, row.b, None, row.direction, sentence)
     if row.difference == 0:
         sentence = f"{name} is {format_number(row.a)} in both"
-        return Verdict("equal", name, row.a, row.b, 0.0, row.direction, sentence)
+        return Verdict("tied", name, row.a, row.b, 0.0, row.direction, sentence)
     side = {True: "the better way", False: "the worse way", None: "no better side is known"}[row.better]
     sentence = (
         f"{name} {format_number(row.a)} → {format_number(row.b)} ({format_difference(row.difference)}, {side}); "
@@ -302,17 +303,21 @@ def _data_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
 
 
 def _code_changes(a: RunRecord, b: RunRecord) -> list[str]:
-    one, two = a.git, b.git
-    if one is None and two is None:
-        return []
     found = []
-    commits = [g.commit[:10] if g and g.commit else "none" for g in (one, two)]
-    if commits[0] != commits[1]:
-        found.append(f"commit {commits[0]} → {commits[1]}")
-    digests = [run.run_file().files.get("code.diff") for run in (a, b)]
-    if digests[0] != digests[1]:
-        dirty = [run.id for run, g in ((a, one), (b, two)) if g and g.dirty and g.diff]
-        found.append(f"uncommitted changes differ (in {' and '.join(dirty)}: see code.diff)")
+    files = [run.run_file() for run in (a, b)]
+    if a.git or b.git:
+        commits = [run.git.commit[:10] if run.git and run.git.commit else "none" for run in (a, b)]
+        if commits[0] != commits[1]:
+            found.append(f"commit {commits[0]} → {commits[1]}")
+        if files[0].files.get(layout.DIFF) != files[1].files.get(layout.DIFF):
+            dirty = [run.id for run in (a, b) if run.git and run.git.diff]
+            found.append(f"uncommitted changes differ (in {' and '.join(dirty)}: see {layout.DIFF})")
+    sources = [file.invocation.code if file.invocation else {} for file in files]
+    found += [
+        f"{name} has other content"
+        for name in sources[0].keys() & sources[1].keys()
+        if sources[0][name] != sources[1][name]
+    ]
     return found
 
 

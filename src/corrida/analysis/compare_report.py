@@ -16,6 +16,7 @@ from corrida.runs.numbers import format_number
 
 if TYPE_CHECKING:
     from corrida.analysis.items_diff import ItemsDiff
+    from corrida.runs.record import RunRecord
 
 _ENVIRONMENT_SHOWN = 8
 _CELL = 36
@@ -214,7 +215,7 @@ def _answer(value: Any) -> str:
 
 def _circumstance_blocks(comparison: Comparison, *, only_changed: bool) -> list[Block]:
     if not comparison.circumstances:
-        text = "the same data, code, packages and machine"
+        text = _the_same(comparison.a, comparison.b)
         return [] if only_changed else [Heading("Data and environment"), Line(text, "quiet", 1)]
     blocks: list[Block] = [Heading("Data and environment")]
     environment = [c for c in comparison.circumstances if c.kind == "environment"]
@@ -228,3 +229,20 @@ def _circumstance_blocks(comparison: Comparison, *, only_changed: bool) -> list[
         )
         blocks.append(Line(f"environment: {shown}{more}", "warning", 1))
     return blocks
+
+
+def _the_same(a: RunRecord, b: RunRecord) -> str:
+    """Say what is the same, and what nobody can know since it was not recorded."""
+    known, unknown = [], []
+    if a.manifest().get("data") and b.manifest().get("data"):
+        known.append("data")
+    else:
+        unknown.append("no data is recorded")
+    if a.git and a.git.commit and b.git and b.git.commit:
+        known.append("code")
+    elif a.git and b.git:
+        unknown.append("code is not recorded (no commit)")
+    else:
+        unknown.append("code is not recorded (no git)")
+    known.append("packages")
+    return "; ".join([f"the same {', '.join(known)} and machine", *unknown])

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corrida.cli.common import json_option, open_project, open_store, print_json, show_blocks, store_option
+from corrida.cli.common import (
+    json_option,
+    open_project,
+    open_store,
+    print_json,
+    say,
+    show_blocks,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from corrida.analysis.blocks import Block
@@ -48,7 +56,7 @@ def restore(
     if not as_json:
         show_blocks(_plan_blocks(plan))
     if blocked:
-        click.echo(f"corrida: {unsaved_sentence(plan.unsaved)}", err=True)
+        say(f"corrida: {unsaved_sentence(plan.unsaved)}", err=True)
         return 1
     if dry_run or not plan.changes:
         return 0
@@ -59,9 +67,7 @@ def restore(
         print_json(_plan_json(plan))
     else:
         count = len(plan.changes)
-        click.echo(
-            f"restored {count} file{'s' if count > 1 else ''} from {plan.run}; `corrida undo` takes it back"
-        )
+        say(f"restored {count} file{'s' if count > 1 else ''} from {plan.run}; `corrida undo` takes it back")
     return 0
 
 
@@ -114,9 +120,9 @@ def undo(*, as_json: bool, store: str | None) -> int:
         print_json({"kind": operation.kind, "runs": list(operation.runs), "changed": things})
         return 0
     if operation.kind == "restore":
-        click.echo(f"took back the restore of {operation.runs[0]}: {', '.join(things)}")
+        say(f"took back the restore of {operation.runs[0]}: {', '.join(things)}")
     else:
-        click.echo(f"brought back {', '.join(things)}")
+        say(f"brought back {', '.join(things)}")
     return 0
 
 
@@ -131,7 +137,7 @@ def rm(references: tuple[str, ...], *, force: bool, as_json: bool, store: str | 
     if as_json:
         print_json({"removed": removed})
     else:
-        click.echo(f"moved to the trash: {', '.join(removed)}; `corrida undo` brings back")
+        say(f"moved to the trash: {', '.join(removed)}; `corrida undo` brings back")
     return 0
 
 
@@ -151,21 +157,21 @@ def trash(back: tuple[str, ...], *, empty: bool, yes: bool, as_json: bool, store
         if as_json:
             print_json({"brought_back": done})
         else:
-            click.echo(f"brought back {', '.join(done)}")
+            say(f"brought back {', '.join(done)}")
         return 0
     there = opened.trashed()
     if not empty or not there:
         if as_json:
             print_json(there)
         else:
-            click.echo("\n".join(there) if there else "the trash is empty")
+            say("\n".join(there) if there else "the trash is empty")
         return 0
     if not yes and not (sys.stdin.isatty() and click.confirm(f"Delete {len(there)} runs for good?")):
-        click.echo("corrida: nothing was deleted; add --yes to delete without being asked", err=True)
+        say("corrida: nothing was deleted; add --yes to delete without being asked", err=True)
         return 1
     deleted = opened.empty_trash()
     if as_json:
         print_json({"deleted": deleted})
     else:
-        click.echo(f"deleted {len(deleted)} run{'s' if len(deleted) != 1 else ''} for good")
+        say(f"deleted {len(deleted)} run{'s' if len(deleted) != 1 else ''} for good")
     return 0

@@ -62,6 +62,21 @@ def in_colour() -> bool:
     return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def say(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
+    """Print text that comes from data: nothing in it steers the terminal. Everything shown goes through here.
+
+    Args:
+        text: what to print; its line breaks and tabs stay.
+        err: on standard error.
+        nl: end the line.
+        style: as of ``click.style``; only where colour is used.
+    """
+    from corrida.analysis.blocks import printable
+
+    text = printable(text)
+    click.echo(click.style(text, **style) if style and in_colour() else text, err=err, nl=nl)
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON, indented."""
     import msgspec
@@ -83,32 +98,30 @@ _ROW_STYLES = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim
 
 def show_blocks(blocks: Iterable[Block]) -> None:
     """Print blocks: rich tables on a terminal, aligned text where the output is piped."""
-    from corrida.analysis.blocks import Heading, Line, printable, to_text
+    from corrida.analysis.blocks import Heading, Line, to_text
 
     if not on_terminal():
-        click.echo(to_text(blocks), nl=False)
+        say(to_text(blocks), nl=False)
         return
     width, colour = terminal_width(), in_colour()
     first = True
     for block in blocks:
         if isinstance(block, Heading):
-            text = printable(block.text)
-            click.echo(
-                ("" if first else "\n") + (click.style(text, bold=True, underline=True) if colour else text)
-            )
+            if not first:
+                click.echo()
+            say(block.text, bold=True, underline=True)
         elif isinstance(block, Line):
-            _show_line(block, width, colour=colour)
+            _show_line(block, width)
         else:
             _show_table(block, width, colour=colour)
         first = False
 
 
-def _show_line(line: Line, width: int, *, colour: bool) -> None:
+def _show_line(line: Line, width: int) -> None:
     from corrida.analysis.blocks import wrap
 
     indent = "  " * line.indent
-    text = wrap(line.text, width, indent, indent + " " * line.hang)
-    click.echo(click.style(text, **_STYLES[line.style]) if colour else text)
+    say(wrap(line.text, width, indent, indent + " " * line.hang), **_STYLES[line.style])
 
 
 def _show_table(table: Table, width: int, *, colour: bool) -> None:
@@ -127,7 +140,8 @@ def _show_table(table: Table, width: int, *, colour: bool) -> None:
     )
     for i, size in zip(shown, widths, strict=True):
         side: Literal["left", "right"] = "right" if i in table.right else "left"
-        drawn.add_column(Text(table.columns[i]), justify=side, no_wrap=True, width=size, overflow="crop")
+        header = Text(shorten(table.columns[i], size))
+        drawn.add_column(header, justify=side, no_wrap=True, width=size, overflow="crop")
     for number, row in enumerate(table.rows):
         style = _ROW_STYLES.get(table.styles[number]) if number < len(table.styles) else None
         cells = [Text(shorten(str(row[i]), w)) for i, w in zip(shown, widths, strict=True)]
@@ -143,7 +157,7 @@ def _show_table(table: Table, width: int, *, colour: bool) -> None:
     )
     console.print(Padding(drawn, (0, 0, 0, 2), expand=False))
     if left_out:
-        _show_line(left_out_line(table, left_out), width, colour=colour)
+        _show_line(left_out_line(table, left_out), width)
 
 
 def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from corrida.cli.common import json_option, open_project, print_json, show_blocks, store_option
+from corrida.cli.common import json_option, open_project, print_json, say, show_blocks, store_option
 
 if TYPE_CHECKING:
     from corrida.runs.record import RunRecord
@@ -54,7 +54,7 @@ def compare(
     if as_json:
         print_json(comparison.to_json())
     elif as_markdown:
-        click.echo(comparison.to_markdown(only_changed=only_changed, items=item_count), nl=False)
+        say(comparison.to_markdown(only_changed=only_changed, items=item_count), nl=False)
     else:
         from corrida.analysis.compare_report import comparison_blocks
 

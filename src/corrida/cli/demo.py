@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from corrida.cli.common import say, store_option
+
 
 @click.command()
 @click.argument("name", default="matching")
@@ -17,10 +19,11 @@ import click
     metavar="DIR",
     help="The folder for the project [default: this one if it is empty, else demo-NAME].",
 )
-def demo(name: str, to: str | None) -> int:
+@store_option
+def demo(name: str, to: str | None, *, store: str | None) -> int:
     """Lay out a small project with real data and run it: list, compare, and how to get back.
 
-    NAME is the demo; `matching` is the default.
+    NAME is the demo; `matching` is the default. Its runs are kept in its own folder, unless --store names another.
     """
     from corrida.analysis.config_diff import diff_configs, explain
     from corrida.cli.main import run_cli
@@ -28,13 +31,13 @@ def demo(name: str, to: str | None) -> int:
     from corrida.runs.files import atomic_write
 
     chosen = find_demo(name)
+    kept: tuple[str, ...] = () if store is None else ("--store", os.path.abspath(store))  # noqa: PTH100
     here = Path.cwd()
     folder = Path(to) if to else here if not any(here.iterdir()) else here / f"demo-{name}"
     lay_out(chosen, folder)
     place = os.path.relpath(folder, here)
-    _say(
-        f"{chosen.title}.\nThe project is in {'this folder' if place == '.' else place + '/'}; every command below is run there."
-    )
+    where = "this folder" if place == "." else f"{place}/"
+    _say(f"{chosen.title}.\nThe project is in {where}; every command below is run there.")
     os.chdir(folder)
     elsewhere = os.environ.pop("CORRIDA_DIR", None)  # the demo's runs belong into its own folder
     try:
@@ -45,12 +48,13 @@ def demo(name: str, to: str | None) -> int:
                 new = read_step(chosen, step.source)
                 for file in diff_configs({step.target: target.read_bytes()}, {step.target: new}).files:
                     for line in explain(file):
-                        click.echo(f"  {line}")
+                        say(f"  {line}")
                 atomic_write(target, new)
                 continue
-            click.secho(f"$ corrida {_typed(step.arguments)}", bold=True)
+            arguments = (*step.arguments, *kept)
+            say(f"$ corrida {_typed(arguments)}", bold=True)
             sys.stdout.flush()
-            code = run_cli(list(step.arguments))
+            code = run_cli(list(arguments))
             if code != 0:
                 return code
     finally:
@@ -59,12 +63,14 @@ def demo(name: str, to: str | None) -> int:
             os.environ["CORRIDA_DIR"] = elsewhere
     _say("\n── Your turn" + ("" if place == "." else f" (cd {shlex.quote(place)} first)"))
     for line in chosen.next_steps:
-        click.echo(f"  {line}")
+        say(f"  {line}")
+    if kept:
+        say(f"  each command with {_typed(kept)}")
     return 0
 
 
 def _say(text: str) -> None:
-    click.secho(text, fg="cyan")
+    say(text, fg="cyan")
 
 
 def _typed(arguments: tuple[str, ...]) -> str:

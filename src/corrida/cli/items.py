@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corrida.cli.common import json_option, on_terminal, open_store, print_json, show_blocks, store_option
+from corrida.cli.common import (
+    json_option,
+    on_terminal,
+    open_store,
+    print_json,
+    say,
+    show_blocks,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +43,7 @@ def items(
     if not run.has_items():
         if as_json:
             print_json([])
-        click.echo(f"the run {run.id} has no items", err=True)
+        say(f"the run {run.id} has no items", err=True)
         return 0
     frame = _chosen(run, wrong=wrong, ids=ids)
     if columns:
@@ -58,7 +66,7 @@ def items(
 
     names = list(frame.columns) if columns else _readable_columns(frame.columns)
     rows = [[_item_cell(row[name]) for name in names] for row in frame.iter_rows(named=True)]
-    styles = [_item_style(row.get("correct")) for row in frame.iter_rows(named=True)]
+    styles = _item_styles(frame)
     whole = frozenset({names.index("item_id")} if "item_id" in names else ())
     numbers = frozenset(i for i, name in enumerate(names) if frame.schema[name].is_numeric())
     hint = "--columns chooses"
@@ -72,6 +80,7 @@ def items(
 def _chosen(run: RunRecord, *, wrong: bool, ids: Sequence[str]) -> pl.DataFrame:
     import polars as pl
 
+    from corrida.analysis.items_values import correctness
     from corrida.errors import InvalidData
 
     frame = run.items()
@@ -82,9 +91,9 @@ def _chosen(run: RunRecord, *, wrong: bool, ids: Sequence[str]) -> pl.DataFrame:
                 f"the run {run.id} has no item {', '.join(ids)}; `corrida items {run.id}` lists them"
             )
     if wrong and not frame.is_empty():
-        if "correct" not in frame.columns:
+        if "correct" not in frame.columns and not {"output", "expected"} <= set(frame.columns):
             raise InvalidData(f"the items of the run {run.id} do not say what is correct (no column correct)")
-        frame = frame.filter(~pl.col("correct"))
+        frame = frame.filter(~correctness(frame, f"the run {run.id}"))
     return frame
 
 
@@ -118,7 +127,16 @@ def _item_cell(value: Any) -> str:
     return format_number(value) if isinstance(value, float) else " ".join(str(value).split())
 
 
-def _item_style(correct: bool | None) -> Style:
-    if correct is None:
-        return "plain"
-    return "good" if correct else "bad"
+def _item_styles(frame: pl.DataFrame) -> list[Style]:
+    """Return how each row looks; a column ``correct`` that holds something else says nothing."""
+    from corrida.analysis.items_values import correctness
+    from corrida.errors import InvalidData
+
+    if "correct" not in frame.columns:
+        return []
+    try:
+        right = correctness(frame.select("correct"), "the run")
+    except InvalidData:
+        return []
+    styles: dict[bool | None, Style] = {None: "plain", True: "good", False: "bad"}
+    return [styles[value] for value in right]

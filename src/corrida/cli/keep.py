@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
-from corrida.cli.common import json_option, open_project, open_store, print_json, show_blocks, store_option
+from corrida.cli.common import (
+    json_option,
+    open_project,
+    open_store,
+    print_json,
+    say,
+    show_blocks,
+    store_option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from corrida.analysis.blocks import Block
+    from corrida.runs.store import Store
+    from corrida.runs.verify import Verification
 
 
 @click.command()
@@ -15,27 +32,49 @@ from corrida.cli.common import json_option, open_project, open_store, print_json
 def verify(references: tuple[str, ...], *, as_json: bool, store: str | None) -> int:
     """Recompute every digest of runs (all by default) and say what was altered since they ended.
 
-    The exit code is 1 when a run is not what it was.
+    The exit code is 1 when a run is not what it was. A run that has not ended is named, and is no damage.
     """
-    results = open_store(store).verify(references or None)
-    damaged = [r for r in results if not r.intact]
+    from corrida.cli.progress import terminal_progress
+    from corrida.runs.verify import verify_run
+
+    opened = open_store(store)
+    if references:
+        chosen = [opened.resolve(reference) for reference in references]
+    else:
+        opened.refresh()
+        chosen = [header.id for header in opened.catalog.query() if header.status != "running"]
+    results = [
+        verify_run(opened.root / run_id) for run_id in terminal_progress(chosen, len(chosen), "verifying")
+    ]
+    damaged = [r for r in results if _is_damaged(r)]
     if as_json:
-        print_json([{**msgspec.to_builtins(r), "intact": r.intact} for r in results])
-        return 1 if damaged else 0
-    from corrida.analysis.blocks import Block, Line
+        print_json([{**msgspec.to_builtins(r), "intact": not _is_damaged(r)} for r in results])
+    else:
+        show_blocks(_verify_blocks(results))
+    return 1 if damaged else 0
+
+
+def _is_damaged(result: Verification) -> bool:
+    """Tell whether a run is not what it was; one that has not ended has nothing yet to compare with."""
+    return any(problem.finding != "not ended" for problem in result.problems)
+
+
+def _verify_blocks(results: Sequence[Verification]) -> list[Block]:
+    from corrida.analysis.blocks import Line
 
     blocks: list[Block] = []
+    damaged = [r for r in results if _is_damaged(r)]
     for result in damaged:
         blocks.append(Line(result.run, "bad"))
         for problem in result.problems:
             detail = f" ({problem.detail})" if problem.detail else ""
             blocks.append(Line(f"{problem.finding}: {problem.file}{detail}", "bad", 1))
+    waiting = [r for r in results if r.problems and not _is_damaged(r)]
+    blocks += [Line(f"not ended: {r.run}", "quiet") for r in waiting]
+    ended = len(results) - len(waiting)
     files = sum(r.files for r in results)
-    intact = len(results) - len(damaged)
-    text = f"{intact} of {len(results)} runs intact, {files} files looked at"
-    blocks.append(Line(text, "bad" if damaged else "good"))
-    show_blocks(blocks)
-    return 1 if damaged else 0
+    text = f"{ended - len(damaged)} of {ended} runs intact, {files} files looked at"
+    return [*blocks, Line(text, "bad" if damaged else "good")]
 
 
 @click.command()
@@ -44,24 +83,44 @@ def verify(references: tuple[str, ...], *, as_json: bool, store: str | None) -> 
 def index(*, as_json: bool, store: str | None) -> int:
     """Write index.json anew from the run folders, as after a merge or a removal by hand."""
     project = open_project(store)
-    opened = project.store()
-    opened.refresh()
-    changed = opened.write_index()
-    count = len(opened.catalog.index_lines())
+    changed, count = _write_index(project.store())
     if as_json:
         print_json({"runs": count, "changed": changed})
     else:
         state = "written" if changed else "already right"
-        click.echo(
-            f"{project.store_folder.name}/index.json {state}: {count} ended run{'s' if count != 1 else ''}"
-        )
+        say(f"{project.store_folder.name}/index.json {state}: {count} ended run{'s' if count != 1 else ''}")
     return 0
+
+
+def _write_index(store: Store) -> tuple[bool, int]:
+    """Write index.json where it is not right, and return whether it was not, and how many runs it holds.
+
+    Raises:
+        StoreError: it cannot be written; the store itself says nothing of that, since readers do without.
+    """
+    from contextlib import ExitStack, suppress
+
+    from corrida.runs.claim import ensure_store
+    from corrida.runs.files import explained
+    from corrida.runs.index_file import index_lock, index_state, write_index
+
+    with explained("writing index.json"), ExitStack() as held:
+        with suppress(OSError):  # where nothing can be written, the file may still be right
+            ensure_store(store.root)
+            held.enter_context(index_lock(store.root))
+        store.catalog.refresh()
+        lines = list(store.catalog.index_lines())
+        changed = write_index(store.root, lines)
+        store.catalog.note_index(index_state(store.root))
+    return changed, len(lines)
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> int:
+@store_option
+def completion(shell: str, *, store: str | None) -> int:
     """Print the completion script of SHELL; put `eval "$(corrida completion bash)"` into its start-up file."""
+    del store  # every command takes it
     from click.shell_completion import get_completion_class
 
     from corrida.cli.main import cli

@@ -1,4 +1,4 @@
-"""``corrida list``, ``show`` and ``items``."""
+"""``corrida list`` and ``show``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from corrida.cli.common import (
     open_project,
     open_store,
     print_json,
+    say,
     short_duration,
     short_time,
     show_blocks,
@@ -71,10 +72,10 @@ def list_(
     if not shown:
         if chosen and len(opened):
             hint = _unknown_names(opened, filter_) if filter_ else ""
-            click.echo(f"no run fits{hint}; `corrida list` shows all", err=True)
+            say(f"no run fits{hint}; `corrida list` shows all", err=True)
         else:
             folder = project.store_folder.name
-            click.echo(
+            say(
                 f"no runs in {folder}/ yet; start one with `corrida run PIPELINE`, or look at `corrida demo`",
                 err=True,
             )
@@ -163,6 +164,8 @@ def _chosen_fields(columns: str) -> list[tuple[str, str]]:
 def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     """Return the columns of the table as (header, field): those that say something of these runs."""
     fields = [("id", "id"), ("pipeline", "pipeline"), ("status", "status"), ("created", "created")]
+    if any(run.parent for run in runs):  # not folded: else a child looks like a run of its own
+        fields.insert(1, ("parent", "parent"))
     if any(run.seed is not None for run in runs):
         fields.append(("seed", "seed"))
     own = _pipeline_columns(runs)

@@ -161,7 +161,7 @@ def _explain(error: Exception) -> int:
 
 def _refused(sentence: str, code: int) -> int:
     """Say on one line of standard error why there is no result."""
-    from corrida.analysis.blocks import printable
+    from corrida.cli.common import say
 
-    click.echo(f"corrida: {printable(' '.join(sentence.split()))}", err=True)
+    say(f"corrida: {' '.join(sentence.split())}", err=True)
     return code

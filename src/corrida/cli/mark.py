@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from corrida.cli.common import json_option, open_store, print_json, short_time, show_blocks, store_option
+from corrida.cli.common import json_option, open_store, print_json, say, short_time, show_blocks, store_option
 
 
 @click.command()
@@ -15,7 +15,7 @@ from corrida.cli.common import json_option, open_store, print_json, short_time, 
 def note(reference: str, text: tuple[str, ...], *, store: str | None) -> int:
     """Add a note to a run; it is kept with time and author."""
     run = open_store(store).note(reference, " ".join(text))
-    click.echo(f"noted on {run.id}")
+    say(f"noted on {run.id}")
     return 0
 
 
@@ -36,7 +36,7 @@ def tag(reference: str, tags: tuple[str, ...], *, store: str | None) -> int:
             raise click.BadParameter(f"{text!r} is neither K=V nor K-", param_hint="TAGS")
     run = open_store(store).tag(reference, changes)
     shown = ", ".join(f"{k}={v}" for k, v in run.tags.items()) or "no tags"
-    click.echo(f"{run.id}: {shown}")
+    say(f"{run.id}: {shown}")
     return 0
 
 
@@ -48,7 +48,7 @@ def tag(reference: str, tags: tuple[str, ...], *, store: str | None) -> int:
 def promote(reference: str, *, alias: str, reason: str | None, store: str | None) -> int:
     """Point an alias to a finished run; @production, unless another is named."""
     promotion = open_store(store).promote(reference, alias.removeprefix("@"), reason)
-    click.echo(f"@{promotion.alias} is {promotion.run}")
+    say(f"@{promotion.alias} is {promotion.run}")
     return 0
 
 
@@ -59,7 +59,7 @@ def promote(reference: str, *, alias: str, reason: str | None, store: str | None
 def demote(alias: str, *, reason: str | None, store: str | None) -> int:
     """Point an alias back to the run that carried it before, or to none."""
     promotion = open_store(store).demote(alias.removeprefix("@"), reason)
-    click.echo(f"@{promotion.alias} is {promotion.run or 'no run now'}")
+    say(f"@{promotion.alias} is {promotion.run or 'no run now'}")
     return 0
 
 
@@ -75,7 +75,7 @@ def aliases(*, history: bool, as_json: bool, store: str | None) -> int:
         print_json([msgspec.to_builtins(p) for p in found])
         return 0
     if not found:
-        click.echo("no run is promoted; `corrida promote RUN` does it", err=True)
+        say("no run is promoted; `corrida promote RUN` does it", err=True)
         return 0
     from corrida.analysis.blocks import Table
 

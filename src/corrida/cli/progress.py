@@ -42,8 +42,10 @@ def _with_bar(items: Iterator[T], done: int, total: int | None, label: str) -> I
         TimeRemainingColumn,
     )
 
+    from corrida.analysis.blocks import printable
+
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -52,7 +54,7 @@ def _with_bar(items: Iterator[T], done: int, total: int | None, label: str) -> I
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label or "working", total=total, completed=done, rate="")
+        task = bar.add_task(printable(label or "working"), total=total, completed=done, rate="")
         started = time.monotonic()
         for seen, item in enumerate(items, 1):
             yield item

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from corrida.cli.common import json_option, open_project, print_json, show_blocks, store_option
+from corrida.cli.common import json_option, open_project, print_json, say, show_blocks, store_option
 
 _TEMPLATE = """\
 # corrida: every run of a pipeline as a plain folder.
@@ -61,7 +61,7 @@ def init(name: str, uses: str, *, store: str | None) -> int:
         raise AlreadyExists(f"there is a {PROJECT_FILE} already; it stays as it is")
     with explained(f"writing {PROJECT_FILE}"):
         write_new(file, text.encode())
-    click.echo(f"wrote {PROJECT_FILE}; fill in configs and data, then `corrida run {name}`")
+    say(f"wrote {PROJECT_FILE}; fill in configs and data, then `corrida run {name}`")
     return 0
 
 

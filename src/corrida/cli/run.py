@@ -13,6 +13,7 @@ from corrida.cli.common import (
     open_project,
     parse_pairs,
     print_json,
+    say,
     show_blocks,
     store_option,
 )
@@ -139,6 +140,6 @@ def _report(project: Project, done: Executed, *, as_json: bool, quiet: bool = Fa
     if quiet:
         from corrida.analysis.blocks import to_text
 
-        click.echo(to_text(blocks), nl=False, err=True)  # standard output is the command's own
+        say(to_text(blocks), nl=False, err=True)  # standard output is the command's own
     else:
         show_blocks(blocks)

@@ -10,30 +10,39 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 import msgspec
 
+from corrida import __version__
 from corrida.errors import BadInput, CorridaError
 from corrida.execute.options import (
     Executed,
     RunOptions,
-    data_paths,
-    enclosing_run,
     open_writer,
     primary_metric,
+    working_folder,
 )
+from corrida.launch import code_digests, data_paths, enclosing_run
 from corrida.project import RUN_VARIABLE, PipelineSettings, Project
 from corrida.runs import layout
 from corrida.runs.numbers import metrics_from_file
+from corrida.runs.plain import plain
+from corrida.runs.run_file import Invocation
 from corrida.runs.snapshot.configs import expand_patterns, read_configs
+from corrida.runs.snapshot.environment import relative_argv
 from corrida.runs.store import check_tags
 from corrida.runs.writer import RunSpec, RunWriter
 
 if TYPE_CHECKING:
     import polars as pl
+
+_LOOK_EVERY = 0.2  # seconds between looks whether the command has ended, while it prints nothing
+_WAIT_AT_MOST = 1.0
+_PIPE_HOLDS = 2**20  # the most that two pipes still hold when the command has ended
 
 
 def run_command(
@@ -79,12 +88,21 @@ def run_command(
         notes=options.notes,
         tags=check_tags({**settings.tags, **options.tags}),
         seed=options.seed if options.seed is not None else settings.seed,
-        parent=enclosing_run(project),
+        parent=enclosing_run(project.store_folder),
         params={**settings.set, **options.overrides},
         configs=configs,
         config_patterns=[p for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
-        data=data_paths(project, options.data or settings.data),
+        data=data_paths(project.root, options.data or settings.data),
         primary_metric=primary_metric("", {}, settings),
+        invocation=Invocation(
+            kind="command",
+            overrides=plain(dict(options.overrides)),
+            data=tuple(options.data or settings.data),
+            command=tuple(relative_argv(command, project.root)),
+            folder=working_folder(project),
+            code=code_digests([Path.cwd() / part for part in command[:4]], project.root),
+            corrida=__version__,
+        ),
         argv=argv,
         capture=False,
     )
@@ -109,51 +127,89 @@ def _command_name(command: Sequence[str]) -> str:
 
 def _call(command: Sequence[str], writer: RunWriter) -> int:
     environment = {**os.environ, RUN_VARIABLE: str(writer.dir), "PYTHONUNBUFFERED": "1"}
-    try:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except (OSError, ValueError) as error:
-        writer.discard()
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadInput(f"{command[0]!r} cannot be started: {reason}; check the command after --") from None
-    with _signals_left_to(process):
+    with _signals_handed_on() as hand_on_to:
+        try:
+            process = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+        except (OSError, ValueError) as error:
+            writer.discard()
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise BadInput(
+                f"{command[0]!r} cannot be started: {reason}; check the command after --"
+            ) from None
+        hand_on_to(process)
         _pass_on(process, writer)
         return process.wait()
 
 
 @contextlib.contextmanager
-def _signals_left_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Let the command end itself: Ctrl-C reaches it from the terminal, and a request to end is handed on."""
+def _signals_handed_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Let the command end itself: Ctrl-C reaches it from the terminal, and a request to end is handed on.
+
+    Yields:
+        What to call with the process once it runs; a signal that came before is handed on then.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        if not started:
+            early.append(number)
+        elif number == signal.SIGTERM:
+            started[0].send_signal(number)
+
+    def hand_on_to(process: subprocess.Popen[bytes]) -> None:
+        started.append(process)
+        for number in early:
+            process.send_signal(number)
+
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield hand_on_to
         return
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number)),
-    }
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield hand_on_to
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _pass_on(process: subprocess.Popen[bytes], writer: RunWriter) -> None:
-    """Copy what the command prints, byte for byte, and as text to the log of the run."""
+    """Copy what the command prints, byte for byte, and as text to the log of the run.
+
+    A process that the command leaves behind may hold the streams open for ever: once the command has ended,
+    what is there is read, and what comes within a moment.
+    """
     # One decoder a stream: a character may lie across two reads.
     decoder = codecs.getincrementaldecoder("utf-8")
+    end: float | None = None
+    after_end = 0
     with selectors.DefaultSelector() as selector:
         for source, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr)):
             assert source is not None  # noqa: S101 - opened with PIPE
             selector.register(source, selectors.EVENT_READ, (target, decoder("replace")))
         while selector.get_map():
-            for key, _ in selector.select():
+            ready = selector.select(_LOOK_EVERY)
+            if end is None and process.poll() is not None:
+                end = time.monotonic() + _WAIT_AT_MOST
+            elif end is not None and time.monotonic() > end and (not ready or after_end > _PIPE_HOLDS):
+                writer.warn(
+                    "a process that the command left behind is not waited for, nor is its output kept"
+                )
+                break
+            for key, _ in ready:
                 target, text = key.data
                 chunk = os.read(key.fd, 65536)
+                after_end += len(chunk) if end is not None else 0
                 writer.log_file.write(text.decode(chunk, final=not chunk))
                 if not chunk or not _show(target, chunk):
                     # Nobody reads on: closing tells the command, as a shell would.
                     selector.unregister(key.fileobj)
                     cast("IO[bytes]", key.fileobj).close()
+        for key in list(selector.get_map().values()):
+            writer.log_file.write(key.data[1].decode(b"", final=True))
+            cast("IO[bytes]", key.fileobj).close()
 
 
 def _show(target: TextIO, chunk: bytes) -> bool:
@@ -196,7 +252,7 @@ def _take_over(writer: RunWriter) -> None:
 
 
 def _take_over_history(writer: RunWriter) -> None:
-    """Log the lines of a history that is flat, ``{"step": 1, "loss": 0.5}``; corrida's own lines stay as they are."""
+    """Log the lines of a flat history, ``{"step": 1, "loss": 0.5}``; corrida's own lines stay as they are."""
     history = writer.dir / layout.HISTORY
     if not history.is_file():
         return
@@ -204,13 +260,12 @@ def _take_over_history(writer: RunWriter) -> None:
     if all(entry is not None and "metrics" in entry for entry in entries):
         return
     aside = history.rename(writer.dir / "history-unread.jsonl")
+    if any(entry and "metrics" not in entry and isinstance(entry.get("time"), str) for entry in entries):
+        writer.warn(f"the column time of {layout.HISTORY} is text and was not taken over")
     lost = 0
     for entry in entries:
         try:
-            metrics = dict(entry if entry and "metrics" not in entry else (entry or {})["metrics"])
-            writer.log(
-                {k: v for k, v in metrics.items() if k not in {"step", "time"}}, (entry or {}).get("step")
-            )
+            writer.log(*_logged(entry))
         except (CorridaError, KeyError, TypeError, ValueError):
             lost += 1
     if lost:
@@ -219,6 +274,21 @@ def _take_over_history(writer: RunWriter) -> None:
         )
     else:
         aside.unlink()
+
+
+def _logged(entry: dict[str, Any] | None) -> tuple[dict[str, Any], Any]:
+    """Return metrics and step of a line.
+
+    ``time`` is the clock in corrida's own lines, which have ``metrics``, and a metric as any other in flat ones;
+    as text it is a clock there too.
+    """
+    if entry is None:
+        raise ValueError
+    if "metrics" in entry:
+        return dict(entry["metrics"]), entry.get("step")
+    clock = isinstance(entry.get("time"), str)
+    metrics = {k: v for k, v in entry.items() if k != "step" and not (clock and k == "time")}
+    return metrics, entry.get("step")
 
 
 def _history_entry(line: bytes) -> dict[str, Any] | None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corrida.errors import InvalidConfig, InvalidData
-from corrida.project import RUN_VARIABLE, PipelineSettings, Project
+from corrida.errors import InvalidConfig
+from corrida.launch import begin
 from corrida.runs.run_file import PrimaryMetric
-from corrida.runs.snapshot.configs import expand_patterns, relative_name
-from corrida.runs.writer import RunSpec, RunWriter
+from corrida.runs.snapshot.configs import relative_name
 
 if TYPE_CHECKING:
+    from corrida.project import PipelineSettings, Project
     from corrida.runs.record import RunRecord
+    from corrida.runs.writer import RunSpec, RunWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,35 +68,13 @@ class Executed:
 @contextlib.contextmanager
 def open_writer(project: Project, spec: RunSpec, *, save: bool) -> Iterator[RunWriter]:
     """Start a run in the store of the project, or in a folder that goes with it, and end it."""
-    if save:
-        writer = project.store().start(spec)
-    else:
-        folder = Path(tempfile.mkdtemp(prefix="corrida-unsaved-"))
-        try:
-            writer = RunWriter(folder, spec, keep=False)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    with writer:
+    with begin(project.store() if save else None, spec) as writer:
         yield writer
 
 
-def data_paths(project: Project, patterns: Sequence[str]) -> list[Path]:
-    """Return the data files that ``patterns`` name.
-
-    Raises:
-        InvalidData: a pattern matches no file.
-    """
-    try:
-        return expand_patterns(patterns, project.root, "data file")
-    except InvalidConfig as error:
-        raise InvalidData(str(error)) from None
-
-
-def enclosing_run(project: Project) -> str | None:
-    """Return the id of the run under whose ``corrida exec`` this process works, if it is of this store."""
-    folder = os.environ.get(RUN_VARIABLE)
-    return Path(folder).name if folder and Path(folder).parent == project.store_folder else None
+def working_folder(project: Project) -> str:
+    """Return the working folder relative to the project."""
+    return relative_name(Path.cwd(), project.root)
 
 
 def primary_metric(

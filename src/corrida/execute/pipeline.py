@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from corrida import __version__
 from corrida.errors import (
     BadInput,
     InvalidData,
@@ -22,19 +24,20 @@ from corrida.execute.item_ids import read_item_ids
 from corrida.execute.options import (
     Executed,
     RunOptions,
-    data_paths,
-    enclosing_run,
     open_writer,
     primary_metric,
+    working_folder,
 )
+from corrida.launch import code_digests, data_paths, enclosing_run
 from corrida.pipelines.contract import ConfigFile, Data, Outcome, Pipeline
 from corrida.pipelines.registry import load_pipeline
 from corrida.project import PipelineSettings, Project
 from corrida.runs import layout
 from corrida.runs.documents import parse_document
+from corrida.runs.plain import plain
 from corrida.runs.record import flatten
-from corrida.runs.run_file import ListColumn
-from corrida.runs.snapshot.configs import expand_patterns, read_configs
+from corrida.runs.run_file import Invocation, ListColumn
+from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
 from corrida.runs.store import check_tags
 from corrida.runs.writer import RunSpec, RunWriter
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
+_ITEM_IDS = "item_ids.txt"
 Progress = Callable[[Iterable[Any], "int | None", str], Iterator[Any]]
 
 
@@ -138,7 +142,7 @@ def run_pipeline(
     configs = read_configs(paths, project.root)
     files = [ConfigFile(path, parse_document(path, content)) for path, content in configs]
     config = pipeline.configure(files, {**settings.set, **options.overrides})
-    files_of_data = data_paths(project, options.data or settings.data)
+    files_of_data = data_paths(project.root, options.data or settings.data)
     named = _named_files(project, pipeline.data_files(config))
     resolved = msgspec.to_builtins(config)
     seed = options.seed if options.seed is not None else settings.seed
@@ -152,7 +156,7 @@ def run_pipeline(
         notes=options.notes,
         tags=check_tags({**settings.tags, **options.tags}),
         seed=seed,
-        parent=enclosing_run(project),
+        parent=enclosing_run(project.store_folder),
         params=_scalars(resolved),
         configs=configs,
         config_patterns=[p for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
@@ -162,18 +166,33 @@ def run_pipeline(
         primary_metric=primary_metric(pipeline.primary_metric, pipeline.directions, settings),
         directions=dict(pipeline.directions),
         columns=[ListColumn(column.header, column.field) for column in pipeline.columns],
+        invocation=Invocation(
+            kind="pipeline",
+            uses=settings.uses or name,
+            overrides=plain({**settings.set, **options.overrides}),
+            data=tuple(relative_name(path, project.root) for path in files_of_data),
+            items=_ITEM_IDS if options.items else None,
+            folder=working_folder(project),
+            code=code_digests([_source_of(settings.uses or name)], project.root),
+            corrida=__version__,
+        ),
         argv=argv,
     )
-    data = Data(
-        files=files_of_data,
-        named=named,
-        item_ids=read_item_ids(project.root / options.items) if options.items else None,
-    )
+    item_ids = read_item_ids(project.root / options.items) if options.items else None
+    data = Data(files=files_of_data, named=named, item_ids=item_ids, seed=seed)
     with open_writer(project, spec, save=options.save) as writer:
+        if item_ids is not None:
+            writer.save_bytes(_ITEM_IDS, "".join(f"{item_id}\n" for item_id in sorted(item_ids)).encode())
         outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)
         metrics = writer.metrics
     record = project.store().get(writer.id) if options.save else None
     return Executed(writer.id, record, metrics, outcome.summary, writer.warnings)
+
+
+def _source_of(target: str) -> str | None:
+    """Return the file of a pipeline of the project; None for a built-in or installed one."""
+    module = sys.modules.get(target.partition(":")[0]) if ":" in target else None
+    return getattr(module, "__file__", None)
 
 
 def _run(

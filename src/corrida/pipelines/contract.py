@@ -58,11 +58,14 @@ class Data:
         files: the data files that were given, absolute, in order.
         named: files that the configuration names, by role (see :meth:`Pipeline.data_files`), absolute.
         item_ids: the only items to process, or None for all.
+        seed: the seed of the run, or None. A pipeline that draws random numbers seeds its generators with it;
+            nobody else does.
     """
 
     files: Sequence[Path]
     named: Mapping[str, Path] = field(default_factory=dict)
     item_ids: frozenset[str] | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True)

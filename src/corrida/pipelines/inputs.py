@@ -11,6 +11,7 @@ import codecs
 import csv
 import difflib
 import mmap
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
 # reader only looks for the fault when something is odd.
 STRICT_READER_BYTES = 16 * 1024 * 1024
 NAMED_AT_MOST = 5
+_UP_AT_MOST = 2
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -179,11 +181,15 @@ def suggest(name: str, names: Iterable[str]) -> str:
 
 
 def shown(path: Path) -> str:
-    """Return the path as a person would type it: relative to the working folder where it lies below it."""
+    """Return the path as a person would type it: relative to the working folder, or the name alone from afar.
+
+    Messages are recorded in the run, and a run holds no absolute paths.
+    """
     try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.as_posix()
+        relative = Path(os.path.relpath(path))
+    except (OSError, ValueError):  # the working folder is gone, or on another drive
+        return path.name
+    return relative.as_posix() if relative.parts.count("..") <= _UP_AT_MOST else path.name
 
 
 def _refuse_unreadable_bytes(path: Path) -> None:

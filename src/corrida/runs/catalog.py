@@ -30,13 +30,26 @@ from corrida.runs.index_file import index_line
 from corrida.runs.numbers import metrics_from_file
 from corrida.runs.query import Sql, compile_filter, compile_order, field_expression
 from corrida.runs.record import flatten
-from corrida.runs.run_file import SEALED, RunFile, RunHeader
+from corrida.runs.run_file import (
+    SEALED,
+    ConfigCopy,
+    Failure,
+    Git,
+    ListColumn,
+    PrimaryMetric,
+    RunFile,
+    RunHeader,
+)
 
 T = TypeVar("T")
 SCHEMA_VERSION = 1
 CHECK_ALL_UP_TO = 5_000
 NEWEST_CHECKED = 2_000
 OTHERS_CHECKED = 1_000
+_LOST = (
+    "disk I/O", "malformed", "not a database", "no such table", "no such column", "no such index", "has no column",
+    "full", "readonly", "read-only", "closed", "unable to open", "deleted",
+)  # fmt: skip
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value);
@@ -90,6 +103,21 @@ def _encoders() -> tuple[msgspec.msgpack.Encoder, msgspec.msgpack.Decoder[RunHea
     return msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(RunHeader)
 
 
+@functools.cache
+def header_shape() -> str:
+    """Return a short digest of the fields of a header: versions of corrida whose headers differ share no catalog."""
+    kinds = (RunHeader, ConfigCopy, Git, Failure, PrimaryMetric, ListColumn)
+    fields = [(kind.__name__, kind.__struct_fields__, sorted(kind.__annotations__.items())) for kind in kinds]
+    return hashlib.sha256(repr(fields).encode()).hexdigest()[:8]
+
+
+def _is_lost(error: Exception) -> bool:
+    """Tell whether an error says that the database is damaged, closed or gone, rather than asked too much of."""
+    if isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError):
+        return any(sign in str(error) for sign in _LOST)
+    return not isinstance(error, sqlite3.DataError)
+
+
 class Catalog:
     """A cache over the runs of one store."""
 
@@ -98,7 +126,7 @@ class Catalog:
         self._root = root
         self._lock = threading.RLock()
         name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:20]
-        self.path: Path | None = cache_folder() / f"catalog-v{SCHEMA_VERSION}-{name}.sqlite"
+        self.path: Path | None = cache_folder() / f"catalog-v{SCHEMA_VERSION}-{header_shape()}-{name}.sqlite"
         self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -140,7 +168,8 @@ class Catalog:
 
     def close(self) -> None:
         """Close the database."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
     # -- bringing it up to date -----------------------------------------------------------------------------
 
@@ -153,21 +182,27 @@ class Catalog:
         return self._healing(self._refresh)
 
     def _healing(self, work: Callable[[], T]) -> T:
-        """Do ``work``; when the database is damaged or deleted under our hands, do it again on a new one."""
+        """Do ``work`` alone; when the database is damaged or deleted under our hands, do it again on a new one.
+
+        Raises:
+            StoreError: the database refuses for a reason that a new one would not help against.
+        """
         with self._lock:
             for attempt in range(3):
                 try:
                     return work()
-                except (sqlite3.DatabaseError, msgspec.DecodeError):
-                    if attempt == 2:
-                        raise
-                    self._rebuild(in_memory=attempt == 1)  # the disk of the cache may be full
+                except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+                    locked = "locked" in str(error)
+                    if attempt == 2 or not (locked or _is_lost(error)):
+                        raise StoreError(f"the catalog of {self._root.name} cannot answer: {error}") from error
+                    # Somebody else holds it for very long, or the disk of the cache is full: do without it.
+                    self._rebuild(in_memory=locked or attempt == 1, discard=not locked)
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
-    def _rebuild(self, *, in_memory: bool) -> None:
+    def _rebuild(self, *, in_memory: bool, discard: bool) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
-        if self.path is not None:
+        if self.path is not None and discard:
             self._discard()
         if in_memory:
             self.path = None
@@ -176,7 +211,8 @@ class Catalog:
 
     def recheck(self, run_ids: Iterable[str]) -> None:
         """Look at these runs at once; whoever changes an old run of a large store calls this."""
-        self._apply(dict.fromkeys(run_ids, ""), frozenset())
+        chosen = dict.fromkeys(run_ids, "")
+        self._healing(lambda: self._apply(chosen, frozenset()))
 
     def _refresh(self) -> Seen:
         try:
@@ -422,6 +458,9 @@ class Catalog:
 
     def names(self) -> list[str]:
         """Return the names of metrics, params and tags that occur, with their group."""
+        return self._healing(self._names)
+
+    def _names(self) -> list[str]:
         metrics = [f"metrics.{row[0]}" for row in self._db.execute("SELECT DISTINCT name FROM metrics")]
         for group in ("params", "tags"):
             sql = f"SELECT DISTINCT key FROM runs, json_each(runs.{group})"  # noqa: S608 - constants

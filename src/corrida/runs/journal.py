@@ -3,13 +3,18 @@
 A change is first prepared in full in ``.corrida/journal``: the plan, the old bytes, the new bytes. Renaming that
 folder to its final name is the moment of decision: before it nothing has changed; after it the files are put in
 place, and whoever opens the store next completes what a kill interrupted.
+
+A plan is carried out only where it was made: it names the machine, the user and the very folder of the store. In a
+copy of a store, or in a store from somebody else, nothing that lies in the journal writes a single byte.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +36,7 @@ from corrida.runs.files import (
     safe_join,
     write_new,
 )
+from corrida.runs.ids import is_run_id
 
 _PLAN, _PENDING, _DONE, _LOG = "plan.json", "pending", "done", "log.jsonl"
 
@@ -56,11 +62,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         target: the folder that the paths are relative to, relative to the store.
+        place: where it was made; see :func:`place_of`.
         kind, undoes: as in :class:`Operation`.
     """
 
     format_version: int
     target: str
+    place: str = ""
     run: str
     kind: Literal["restore", "undo"]
     undoes: str | None = None
@@ -98,8 +106,14 @@ def operations(root: Path) -> list[Operation]:
     found = []
     for row in read_lines(root / layout.PRIVATE / layout.JOURNAL / _LOG):
         with contextlib.suppress(msgspec.ValidationError):
-            found.append(msgspec.convert(row, Operation))
+            operation = msgspec.convert(row, Operation)
+            if _is_name(operation.id) and all(map(is_run_id, operation.runs)):  # no way out of the folder
+                found.append(operation)
     return found
+
+
+def _is_name(text: str) -> bool:
+    return "/" not in text and "\0" not in text and text not in {"", ".", ".."}
 
 
 def last_undoable(root: Path) -> Operation | None:
@@ -173,6 +187,7 @@ def apply_changes(
         plan = Plan(
             format_version=layout.FORMAT_VERSION,
             target=relative,
+            place=place_of(root),
             run=run,
             kind=kind,
             undoes=undoes,
@@ -275,13 +290,16 @@ def _complete(root: Path) -> None:
     folder = root / layout.PRIVATE / layout.JOURNAL
     logged = {operation.id for operation in operations(root)}
     for entry in sorted(folder.iterdir()):
-        if not entry.is_dir() or (entry / _DONE).exists():
+        if entry.is_symlink() or not entry.is_dir() or (entry / _DONE).exists():
             continue
         if entry.name.startswith("."):
             _sweep(root, entry)
             continue
         try:
             plan = read_plan(entry)
+            if plan.place != place_of(root):
+                atomic_write(entry / _DONE, b"called off: it was made in another copy of the store\n")
+                continue
             if entry.name not in logged:
                 record(root, plan.kind, entry.name, [plan.run], plan.undoes)
             _carry_out(root, entry)
@@ -294,7 +312,7 @@ def _sweep(root: Path, draft: Path) -> None:
     """Remove a change that was never decided, with what it had laid beside the files."""
     with contextlib.suppress(OSError, DamagedRun):
         plan = read_plan(draft)
-        for file in plan.files:
+        for file in plan.files if plan.place == place_of(root) else ():
             with contextlib.suppress(OSError, Refused, InvalidName):
                 _beside(_place(plan_target(root, plan), file.path), draft.name[1:]).unlink(missing_ok=True)
     shutil.rmtree(draft, ignore_errors=True)
@@ -312,15 +330,39 @@ def read_plan(entry: Path) -> Plan:
         raise DamagedRun(f"the journal entry {entry.name} cannot be read: {error}") from None
 
 
+def place_of(root: Path) -> str:
+    """Return what tells the store at ``root`` from its copies: machine, user, and the folder as the system knows it.
+
+    Moving a store on its file system leaves it as it is.
+    """
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        machine = ""
+    state = os.stat(root)  # noqa: PTH116
+    parts = (machine or socket.gethostname(), os.getuid(), state.st_dev, state.st_ino)
+    return "sha256:" + hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
 def plan_target(root: Path, plan: Plan) -> Path:
     """Return the folder that a plan writes to."""
     return Path(os.path.normpath(Path(os.path.realpath(root), plan.target)))
 
 
 def reversed_changes(root: Path, operation: Operation) -> tuple[Plan, list[FileChange]]:
-    """Return the changes that take a restore back."""
+    """Return the changes that take a restore back.
+
+    Raises:
+        DamagedRun: the journal no longer has what stood there before.
+        Refused: the restore was made in another copy of the store.
+    """
     entry = journal_folder(root) / operation.id
     plan = read_plan(entry)
+    if plan.place != place_of(root):
+        raise Refused(
+            "this restore was made in another copy of the store, so undo does not write here; undo it there, or put "
+            "the files back with `corrida restore`"
+        )
     changes = []
     for number, file in enumerate(plan.files):
         old, new = entry / "old" / str(number), entry / "new" / str(number)

@@ -17,9 +17,10 @@ something that a run lacks is false, whichever the operator.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from corrida.errors import InvalidFilter
@@ -29,6 +30,7 @@ TEXT_FIELDS = frozenset(
 )
 FIELDS = TEXT_FIELDS | {"duration", "seed", "git.commit", "git.branch"}
 _GROUPS = ("metrics", "params", "tags")
+MAX_TERMS, MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 200, 50, 10_000, 1_000_000
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
@@ -65,7 +67,7 @@ def compile_filter(text: str, names: Iterable[str] = ()) -> Sql:
         names: names of metrics, params and tags that exist (with their group), to offer the nearest.
 
     Raises:
-        InvalidFilter: with the place and what was expected there.
+        InvalidFilter: with the place and what was expected there; or it is larger than the limits above.
     """
     return _Parser(text, names).parse()
 
@@ -96,6 +98,8 @@ def compile_order(order_by: str, names: Iterable[str] = ()) -> list[tuple[str, b
             raise InvalidFilter(f"the order {order_by!r} has an empty field; write it as -metrics.f1,created")
         _check_field(name, names)
         parsed.append((name, descending))
+    if len(parsed) > MAX_DEPTH:
+        raise InvalidFilter(f"the order names {len(parsed)} fields; at most {MAX_DEPTH} make sense")
     return parsed
 
 
@@ -130,6 +134,9 @@ class _Parser:
     def __init__(self, text: str, names: Iterable[str]) -> None:
         self._text = text
         self._names = names
+        self._terms = self._values = self._depth = 0
+        if len(text) > MAX_LENGTH:
+            raise InvalidFilter(f"the filter has {len(text)} characters; at most {MAX_LENGTH} can be read")
         self._tokens = self._scan(text)
         self._at = 0
         self.fields: list[str] = []
@@ -137,7 +144,8 @@ class _Parser:
     def _scan(self, text: str) -> list[_Token]:
         tokens = []
         place = 0
-        while text[place:].strip():
+        end = len(text.rstrip())
+        while place < end:
             found = _TOKEN.match(text, place)
             if not found:
                 rest = text[place:].strip()
@@ -178,6 +186,16 @@ class _Parser:
         where = f"at {self._text[token.place :][:20]!r}" if token else "at its end"
         raise InvalidFilter(f"filter {self._text!r}, {where}: expected {expected}")
 
+    @contextlib.contextmanager
+    def _deeper(self) -> Iterator[None]:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise InvalidFilter(
+                f"the filter is nested more than {MAX_DEPTH} deep; leave out brackets and 'not' that change nothing"
+            )
+        yield
+        self._depth -= 1
+
     def _or(self) -> Sql:
         parts = [self._and()]
         while self._word("or"):
@@ -192,13 +210,15 @@ class _Parser:
 
     def _not(self) -> Sql:
         if self._word("not"):
-            inner = self._not()
+            with self._deeper():
+                inner = self._not()
             return Sql(f"NOT coalesce({inner.text}, 0)", inner.values)
         return self._term()
 
     def _term(self) -> Sql:
         if self._sign("("):
-            inner = self._or()
+            with self._deeper():
+                inner = self._or()
             if not self._sign(")"):
                 self._fail("')'")
             return Sql(f"({inner.text})", inner.values)
@@ -207,6 +227,12 @@ class _Parser:
             self._fail("a field such as metrics.f1")
         assert token  # noqa: S101 - _fail raised otherwise
         self._at += 1
+        self._terms += 1
+        if self._terms > MAX_TERMS:
+            raise InvalidFilter(
+                f"the filter has more than {MAX_TERMS} comparisons; write many values of one field as "
+                "FIELD in (a, b, …), or filter in several steps"
+            )
         name = _unquote(token.text)
         _check_field(name, self._names)
         self.fields.append(name)
@@ -231,6 +257,9 @@ class _Parser:
             values.append(self._value(name))
         if not self._sign(")"):
             self._fail("',' or ')'")
+        self._values += len(values)
+        if self._values > MAX_VALUES:
+            raise InvalidFilter(f"the filter lists more than {MAX_VALUES} values; filter in several steps")
         marks = ", ".join("?" * len(values))
         return Sql(f"{field.text} {'NOT ' if negated else ''}IN ({marks})", (*field.values, *values))
 

@@ -85,6 +85,33 @@ class ListColumn(msgspec.Struct, frozen=True):
     field: str
 
 
+class Invocation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a run was asked for: what it takes to ask for it again.
+
+    Attributes:
+        kind: by ``corrida run``, by ``corrida exec``, or from Python.
+        uses: the pipeline behind the name: built in, installed, or ``module:object``.
+        overrides: values that won over the files, by dotted key.
+        data: the data files that were given, in order, relative to the project; not those that a
+            configuration names.
+        items: the file of the run folder that holds the ids to which it was limited.
+        command: of ``corrida exec``.
+        folder: the working folder, relative to the project.
+        code: digests of the source files that it started from, by their place in the project.
+        corrida: version.
+    """
+
+    kind: Literal["pipeline", "command", "python"]
+    uses: str | None = None
+    overrides: dict[str, Any] = {}
+    data: tuple[str, ...] = ()
+    items: str | None = None
+    command: tuple[str, ...] = ()
+    folder: str = "."
+    code: dict[str, str] = {}
+    corrida: str = ""
+
+
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What every reader of a run gets: all of run.json but the long lists."""
 
@@ -120,6 +147,7 @@ class RunFile(RunHeader, frozen=True, kw_only=True):
     """The content of run.json; see docs/run-folder.md."""
 
     format_version: int
+    invocation: Invocation | None = None
     process: Process | None = None
     environment: dict[str, Any] = {}
     files: dict[str, StoredFile] = {}

@@ -13,7 +13,7 @@ from corrida.runs.ids import validate_run_id
 from corrida.runs.plain import plain
 
 if TYPE_CHECKING:
-    from corrida.runs.run_file import Direction, ListColumn, PrimaryMetric
+    from corrida.runs.run_file import Direction, Invocation, ListColumn, PrimaryMetric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,7 @@ class RunSpec:
         primary_metric, directions: which metric decides, and which way each is better.
         columns: what ``corrida list`` shows for runs of the pipeline.
         root: the project folder, to which paths are relative.
+        invocation: what it takes to ask for the run again.
         argv: the command line.
         capture: copy what is printed to log.txt.
     """
@@ -56,6 +57,7 @@ class RunSpec:
     primary_metric: PrimaryMetric | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
     columns: Sequence[ListColumn] = ()
+    invocation: Invocation | None = None
     argv: Sequence[str] = ()
     capture: bool = True
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from corrida.errors import AlreadyExists, RunNotFound
 from corrida.runs import layout
 from corrida.runs.files import explained, fsync_dir
+from corrida.runs.ids import is_run_id
 from corrida.runs.journal import new_name, record
 
 
@@ -70,7 +71,7 @@ def bring_back(root: Path, run_ids: Sequence[str]) -> list[str]:
         AlreadyExists: a run of the same id is in the store; nothing is moved then.
     """
     trash = trash_folder(root)
-    there = [run_id for run_id in dict.fromkeys(run_ids) if (trash / run_id).is_dir()]
+    there = [r for r in dict.fromkeys(run_ids) if is_run_id(r) and (trash / r).is_dir()]
     taken = [run_id for run_id in there if (root / run_id).exists()]
     if taken:
         raise AlreadyExists(f"the store has a run {', '.join(taken)} again; move it away first")

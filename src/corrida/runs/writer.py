@@ -275,6 +275,7 @@ class RunWriter(RunLog):
             "configs": self._configs,
             "config_patterns": list(spec.config_patterns),
             "git": more.get("git"),
+            "invocation": spec.invocation,
             "argv": relative_argv(spec.argv, spec.root),
             "process": this_process(),
             "environment": describe_environment(),

@@ -88,9 +88,9 @@ def test_an_unknown_key_names_the_nearest(matching, corrida):
     ("content", "parts"),
     [
         (b"", ["titles.csv", "empty"]),
-        (b"id,title,gold\n", ["titles.csv"]),
-        (b"number,title,gold\na,cook,1\n", ["titles.csv", "id"]),
-        (b"id,title,gold\na,cook,1\na,baker,2\n", ["titles.csv", "a"]),
+        (b"id,title,gold\n", ["titles.csv", "no rows"]),
+        (b"number,title,gold\na,cook,1\n", ["titles.csv", "no column 'id'"]),
+        (b"id,title,gold\na,cook,1\na,baker,2\n", ["titles.csv", "'a' at line 2, 3"]),
         (b"id,title,gold\na,caf\xe9,1\n", ["titles.csv", "UTF-8"]),
     ],
 )
@@ -161,8 +161,8 @@ def test_filters_and_columns_that_name_nothing(toy, corrida):
     corrida("run", "jobs")
     assert "nope" in corrida.refuses("list", "--sort", "nope")
     assert "nope" in corrida.refuses("list", "--columns", "id,nope")
-    assert "nope" in corrida.refuses("items", "--columns", "nope")
-    assert "9" in corrida.refuses("items", "--id", "9")
+    assert "no column nope" in corrida.refuses("items", "--columns", "nope")
+    assert "has no item 9;" in corrida.refuses("items", "--id", "9")
     corrida.refuses("list", "--filter", "metrics.precision >")
 
 
@@ -246,7 +246,8 @@ def test_a_run_that_was_edited_by_hand_is_found(three, corrida):
     assert {r["id"]: r["pipeline"] for r in corrida("list", "--json").json}["two"] == "better"
     said = corrida("verify", "two", code=1)
     assert "run.json" in said.out
-    assert corrida("verify", "--json", code=1).json[0]["intact"] in {True, False}
+    verified = {r["run"]: r["intact"] for r in corrida("verify", "--json", code=1).json}
+    assert verified == {"one": True, "two": False, "three": True}
 
 
 @pytest.mark.parametrize(

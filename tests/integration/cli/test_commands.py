@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_the_shape_of_compare_json(toy, corrida):
     corrida("run", "jobs")
     whole = corrida("compare", "--latest", "--json").json
     assert {"verdict", "configs", "metrics", "items"} <= set(whole)
-    assert whole["verdict"]["outcome"] == "equal"
+    assert whole["verdict"]["outcome"] == "tied"
     assert whole["verdict"]["metric"] == "precision"
     assert whole["items"]["same"] == 4
 
@@ -226,3 +227,72 @@ def test_index_verify_and_completion(toy, corrida):
 @pytest.mark.parametrize("command", ["--help", "run --help", "compare -h", "--version"])
 def test_help(corrida, command):
     assert "corrida" in corrida(*command.split()).out
+
+
+def test_wrong_items_where_correct_is_text_or_numbers(toy, corrida):
+    (toy.root / "odd_items.py").write_text(
+        "import polars as pl\nfrom corrida import Outcome\n"
+        "def table(**columns): return Outcome(items=pl.DataFrame({'item_id': ['1', '2', '3'], **columns}))\n"
+        "def text(): return table(correct=['true', 'False', None])\n"
+        "def number(): return table(correct=[1.0, 0.0, float('nan')])\n"
+        "def answers(): return table(output=['a', 'b', 'c'], expected=['a', 'x', None])\n"
+        "def strange(): return table(correct=['yes', 'maybe', 'no'])\n"
+        "def nothing(): return table(output=['a', 'b', 'c'])\n",
+        encoding="utf-8",
+    )
+    for name in ("text", "number", "answers"):
+        corrida("run", f"odd_items:{name}")
+        assert [r["item_id"] for r in corrida("items", "--wrong", "--json").json] == ["2"], name
+        corrida("items")
+    corrida("run", "odd_items:strange")
+    assert "'yes' instead of true or false" in corrida.refuses("items", "--wrong")
+    assert "maybe" in corrida("items").out
+    corrida("run", "odd_items:nothing")
+    assert "no column correct" in corrida.refuses("items", "--wrong")
+
+
+def test_an_index_that_cannot_be_written_is_said(toy, corrida):
+    corrida("run", "jobs")
+    index = toy.root / "runs" / "index.json"
+    index.write_text("{}", encoding="utf-8")
+    assert "index.json written: 1 ended run" in corrida("index").out
+    assert "index.json already right: 1 ended run" in corrida("index").out
+    index.unlink()
+    index.mkdir()
+    assert "writing index.json" in corrida.refuses("index", code=1)
+
+
+def test_a_run_that_has_not_ended_is_no_damage(toy, corrida):
+    corrida("run", "jobs", "--run-id", "fine")
+    (toy.root / "killed_two.py").write_text(
+        "import os\ndef work(): os.kill(os.getpid(), 9)\n", encoding="utf-8"
+    )
+    corrida.process("run", "killed_two:work", "--run-id", "gone")
+    said = corrida("verify").out
+    assert "not ended: gone\n" in said
+    assert "1 of 1 runs intact" in said
+    assert {r["run"]: r["intact"] for r in corrida("verify", "--json").json} == {"fine": True, "gone": True}
+    (toy.root / "runs/fine/metrics.json").unlink()
+    said = corrida("verify", code=1).out
+    assert "missing: metrics.json" in said
+    assert "0 of 1 runs intact" in said
+
+
+def test_children_whose_parent_is_not_shown_name_it(project, corrida):
+    (project / "script.py").write_text(
+        "import corrida\nwith corrida.start_run(run_id='inner'):\n    pass\n", encoding="utf-8"
+    )
+    corrida("exec", "--run-id", "outer", "--", sys.executable, "script.py")
+    header, row = corrida("list", "-n", 1).out.splitlines()[:2]
+    assert header.split()[:2] == ["id", "parent"]
+    assert row.split()[:2] == ["inner", "outer"]
+    assert "outer" in corrida.terminal(60, "list", "-n", "1")
+    assert corrida("list").out.splitlines()[0].split()[:2] == ["id", "pipeline"]  # folded: nothing to name
+
+
+def test_completion_takes_a_store_as_every_command_does(corrida):
+    from corrida.cli.main import COMMANDS
+
+    assert "corrida" in corrida("completion", "bash", "--store", "x").out
+    for name in COMMANDS:
+        assert "--store DIR" in corrida(name, "--help").out, name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -171,3 +173,69 @@ def test_lines_of_a_history_that_cannot_be_read_are_said(project, corrida):
     )
     assert "1 of 2 lines" in said.err
     assert (project / "runs/a/history-unread.jsonl").exists()
+
+
+def test_a_metric_called_time_is_a_metric(project, corrida):
+    script = _script(
+        project,
+        "import os, pathlib\n"
+        "d = pathlib.Path(os.environ['CORRIDA_RUN_DIR'])\n"
+        '(d / \'history.jsonl\').write_text(\'{"step": 1, "time": 2.5}\\n{"step": 2, "time": 3.5}\\n\')\n',
+    )
+    corrida("exec", "--run-id", "a", "--", PYTHON, script)
+    from corrida import Store
+
+    assert Store("runs").get("a").history()["time"].to_list() == [2.5, 3.5]
+
+
+def test_a_time_that_is_text_is_said_and_costs_no_other_metric(project, corrida):
+    script = _script(
+        project,
+        "import os, pathlib\n"
+        "d = pathlib.Path(os.environ['CORRIDA_RUN_DIR'])\n"
+        "(d / 'history.jsonl').write_text('{\"step\": 1, \"time\": \"12:00\", \"loss\": 3}\\n')\n",
+    )
+    assert "the column time of history.jsonl is text" in corrida("exec", "--run-id", "a", "--", PYTHON, script).err
+    from corrida import Store
+
+    assert Store("runs").get("a").history()["loss"].to_list() == [3.0]
+
+
+def test_a_process_left_behind_is_not_waited_for(project, corrida):
+    began = time.monotonic()
+    done = corrida.process("exec", "--run-id", "a", "--", "sh", "-c", "sleep 15 & echo $! > pid; echo done")
+    try:
+        assert time.monotonic() - began < 10
+        assert done.returncode == 0
+        assert done.stdout == "done\n"
+        assert "left behind" in done.stderr
+        assert (project / "runs/a/log.txt").read_text(encoding="utf-8") == "done\n"
+    finally:
+        os.kill(int((project / "pid").read_text()), signal.SIGKILL)
+
+
+def test_what_is_in_the_pipe_when_the_command_has_ended_is_read(project, corrida):
+    script = _script(project, "import sys\nsys.stdout.write('x' * 60_000 + 'end\\n')\n")
+    done = corrida.process("exec", "--run-id", "a", "--", PYTHON, script)
+    assert done.stdout == "x" * 60_000 + "end\n"
+
+
+def test_a_request_to_end_while_the_command_starts_is_handed_on(project, corrida, monkeypatch):
+    real = subprocess.Popen
+    started = []
+
+    def start(command, **options):
+        process = real(command, **options)
+        if list(command)[:1] == ["sleep"]:
+            started.append(process)
+            os.kill(os.getpid(), signal.SIGTERM)  # before anybody has got the process
+        return process
+
+    # Without the fix the signal ends whoever has no handler yet: here that would be the tests themselves.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    try:
+        corrida("exec", "--run-id", "a", "--", "sleep", 20, code=143)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [process.poll() for process in started] == [-signal.SIGTERM]

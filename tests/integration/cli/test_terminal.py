@@ -134,3 +134,70 @@ def test_restore_asks_on_a_terminal(toy, corrida):
         child.close()
         assert child.exitstatus == code
         assert (toy.root / "config/rules.json").read_bytes() == expected
+
+
+EVIL = "x\x1b[31m\x07\x9b1m"
+
+
+def _is_clean(text):
+    return not {"\x1b", "\x07", "\x9b", "\x00"} & set(text)
+
+
+def test_headers_of_a_table_cannot_steer_the_terminal(toy, corrida):
+    (toy.root / "evil_header.py").write_text(
+        f"import polars as pl\nfrom corrida import Outcome\n"
+        f"def work(): return Outcome(items=pl.DataFrame({{'item_id': ['1'], {EVIL!r}: ['a'], 'z' * 60: ['b']}}))\n",
+        encoding="utf-8",
+    )
+    corrida("run", "evil_header:work")
+    for width in (40, 200):
+        assert _is_clean(corrida.terminal(width, "items"))
+    assert _is_clean(corrida("items").out)
+
+
+def test_what_is_echoed_cannot_steer_the_terminal(toy, corrida, monkeypatch, capsys):
+    from corrida.cli import common
+
+    monkeypatch.setattr(common, "in_colour", lambda: True)  # else click itself takes escapes away
+    corrida("run", "jobs", "--run-id", "a")
+    assert "k=x\ufffd" in corrida("tag", "a", f"k={EVIL}").out
+    assert _is_clean(corrida("tag", "a", "l=1").out)
+    assert _is_clean(corrida("list", "--filter", f"metrics.{EVIL} > 1", code=2).err)
+    assert _is_clean(corrida("tag", "a", EVIL, code=2).err)
+    common.say(EVIL, err=True, bold=True)
+    assert capsys.readouterr().err.count("\x07") == 0
+
+
+def test_every_text_goes_through_say():
+    """A click.echo in a command is a text that nobody cleans."""
+    import re
+    from pathlib import Path
+
+    import corrida.cli
+
+    folder = Path(corrida.cli.__file__).parent
+    found = {
+        f"{file.name}: {line.strip()}"
+        for file in folder.glob("*.py")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.search(r"click\.(s?echo|style)\(|\bprint\(", line) and "def say" not in line
+    }
+    assert {f.split(":")[0] for f in found} == {"common.py", "keep.py"}
+    assert len(found) == 4  # say itself, JSON, an empty line, and the completion script
+
+
+def test_verify_shows_progress_on_a_terminal(toy, corrida, monkeypatch):
+    from corrida.cli import progress
+
+    seen = []
+
+    def noted(items, total, label):
+        seen.append((total, label))
+        yield from items
+
+    monkeypatch.setattr(progress, "terminal_progress", noted)
+    for name in ("a", "b"):
+        corrida("run", "jobs", "--run-id", name)
+    seen.clear()
+    assert "2 of 2 runs intact" in corrida("verify").out
+    assert seen == [(2, "verifying")]

@@ -129,7 +129,7 @@ def test_numbers_that_have_no_difference(make):
 
 def test_which_metric_decides(make):
     a, b = make("a", {"x": 1, "loss": 3}), make("b", {"x": 2, "loss": 3})
-    assert corrida.compare(a, b, metric="loss").verdict.outcome == "equal"
+    assert corrida.compare(a, b, metric="loss").verdict.outcome == "tied"
     assert "no better side" in corrida.compare(a, b, metric="x").verdict.sentence
     with pytest.raises(InvalidMetric, match="there are x, loss"):
         corrida.compare(a, b, metric="nope")
