@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: docs/cli.md, and the tour in README.md with its real output.
+"""Write the generated parts of the documentation: docs/cli.md, docs/python.md, and the tour in README.md with its real output.
 
 Usage: ``python tools/write_docs.py`` writes; with ``--check`` it says what is out of date, and exits with 1.
 """
@@ -6,6 +6,7 @@ Usage: ``python tools/write_docs.py`` writes; with ``--check`` it says what is o
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import os
 import re
@@ -13,6 +14,7 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -58,7 +60,7 @@ _EXIT_CODES = (
 )
 _VARIABLES = (
     "| variable | meaning |\n| --- | --- |\n"
-    "| `CORRIDA_DIR` | the store, where neither `--store` is given nor another is wanted |\n"
+    "| `CORRIDA_DIR` | the store, unless `--store` names one |\n"
     "| `CORRIDA_CACHE_DIR` | where catalogs are kept; else `$XDG_CACHE_HOME/corrida`, else `~/.cache/corrida` |\n"
     "| `CORRIDA_RUN_DIR` | set by `corrida exec` for its command: the run folder |\n"
     "| `CORRIDA_DEBUG` | show the traceback of an error |\n"
@@ -85,6 +87,47 @@ def cli_page() -> str:
             continue
         parts += [f"## corrida {name}\n", _block(_help(command, name, context))]
     return "\n".join(parts)
+
+
+def python_page() -> str:
+    """Return docs/python.md: the public names with their signatures and what they promise."""
+    import corrida
+
+    parts = [
+        "# Python\n",
+        "Written by `make docs` from the docstrings. Everything here is a name of `corrida`.\n",
+    ]
+    for name in corrida.__all__:
+        thing = getattr(corrida, name)
+        if inspect.isfunction(thing):
+            parts += [f"## corrida.{name}\n", _documented(name, thing)]
+        elif inspect.isclass(thing):
+            parts += [f"## corrida.{name}\n", _block(inspect.getdoc(thing) or "")]
+            for method, member in inspect.getmembers(thing, _is_documented):
+                if method[0] != "_":
+                    parts += [f"### {name}.{method}\n", _documented(method, member)]
+    parts += ["## corrida.errors\n", _block(inspect.getdoc(corrida.errors) or "")]
+    return "\n".join(parts)
+
+
+def _is_documented(member: object) -> bool:
+    function = _function(member)
+    return inspect.isfunction(function) and function.__module__.startswith("corrida.")
+
+
+def _function(member: object) -> Any:
+    return member.fget if isinstance(member, property) else member
+
+
+def _documented(name: str, member: object) -> str:
+    text = inspect.getdoc(member) or ""
+    if isinstance(member, property):
+        return _block(text)
+    signature = str(inspect.signature(_function(member))).replace("(self, ", "(").replace("(self)", "()")
+    signature = re.sub(
+        r"(: |-> )'([^']*)'", r"\1\2", signature
+    )  # annotations are texts, and read better bare
+    return f"```text\n{name}{signature}\n\n{text}\n```\n"
 
 
 def _help(command: click.Command, name: str, parent: click.Context | None) -> str:
@@ -164,6 +207,7 @@ def pages() -> dict[Path, str]:
     shown = tour()
     return {
         ROOT / "docs" / "cli.md": cli_page(),
+        ROOT / "docs" / "python.md": python_page(),
         readme: _TOUR.sub(lambda m: m.group(1) + shown + m.group(2), readme.read_text(encoding="utf-8")),
     }
 

@@ -6,7 +6,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -16,6 +16,20 @@ from corrida.runs.store import DEFAULT_FOLDER, Store
 PROJECT_FILE = "corrida.toml"
 STORE_VARIABLE = "CORRIDA_DIR"
 RUN_VARIABLE = "CORRIDA_RUN_DIR"
+
+
+_WORDS = {
+    "str | null": "text",
+    "int | null": "a whole number",
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,13 +149,32 @@ def _load(file: Path) -> dict[str, Any]:
         raise InvalidConfig(f"{file.name} cannot be read: {error.strerror}") from None
 
 
-def _convert(file: Path, section: dict[str, Any]) -> Settings:
+def _convert(file: Path, section: Any) -> Settings:
+    if not isinstance(section, dict):
+        raise InvalidConfig(f"{file.name}: [tool.corrida] must be a table")
+    pipelines = section.get("pipelines", {})
+    if not isinstance(pipelines, dict):
+        raise InvalidConfig(f"{file.name}: pipelines is a table of tables, as in [pipelines.jobs]")
+    found = {
+        name: _convert_to(PipelineSettings, table, f"{file.name}: [pipelines.{name}]")
+        for name, table in pipelines.items()
+    }
+    return _convert_to(Settings, {**section, "pipelines": found}, f"{file.name}:")
+
+
+def _convert_to(kind: type[S], table: Any, where: str) -> S:
+    """Convert a table, and say in the words of TOML what is wrong with it."""
     try:
-        return msgspec.convert(section, Settings)
+        return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        message = str(error).replace("Object contains unknown field", "unknown key")
-        unknown = message.split("`")[1] if "unknown key" in message else ""
-        known = [*Settings.__struct_fields__, *PipelineSettings.__struct_fields__]
-        near = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InvalidConfig(f"{file.name}: {message}{hint}") from None
+        message, _, place = str(error).partition(" - at `$.")
+        key = place.rstrip("`").replace("[...]", "")
+        if "unknown field" in message:
+            unknown = message.split("`")[1]
+            near = difflib.get_close_matches(unknown, kind.__struct_fields__, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(kind.__struct_fields__)}"
+            raise InvalidConfig(f"{where} unknown key {unknown!r}; {hint}") from None
+        for word, plain in _WORDS.items():
+            message = message.replace(f"`{word}`", plain)
+        message = message.replace(" | null", "").replace("Expected", "must be").replace(", got", ", not")
+        raise InvalidConfig(f"{where} {key or 'the table'} {message}") from None

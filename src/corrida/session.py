@@ -7,14 +7,16 @@ import numbers
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from corrida import __version__
-from corrida.errors import InvalidMetric
+from corrida.errors import BadInput, InvalidMetric
 from corrida.launch import begin, code_digests, data_paths, enclosing_run
 from corrida.project import RUN_VARIABLE, find_project
 from corrida.runs.attached import attached_run
+from corrida.runs.handover import ScriptRun, script_run
 from corrida.runs.ids import validate_run_id
 from corrida.runs.run_file import Invocation, PrimaryMetric
 from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
@@ -47,10 +49,11 @@ def start_run(
     parent: str | None = None,
     primary_metric: str | None = None,
     direction: Literal["max", "min"] = "max",
+    directions: Mapping[str, Literal["max", "min"]] | None = None,
     store: str | os.PathLike[str] | Store | None = None,
     save: bool = True,
     capture: bool = True,
-) -> RunWriter:
+) -> RunWriter | ScriptRun:
     """Start a run; use it as a context manager, or call ``finish()`` at the end.
 
     Args:
@@ -70,9 +73,14 @@ def start_run(
             when not given.
         primary_metric: the metric that decides which of two runs is better.
         direction: whether more (``max``) or less (``min``) of it is better.
+        directions: the same for other metrics, by name or pattern with ``*``; where nobody says, names such as
+            ``loss`` or ``f1`` tell.
         store: folder or Store; that of the project when not given.
         save: False writes to a temporary folder that is gone at the end of the run.
         capture: copy what is printed to the run's log.txt.
+
+    In a script under ``corrida exec`` the run is that of the command, unless ``run_id``, ``run_tag`` or ``parent`` is
+    given: then it is a child of it.
 
     Returns:
         The open run, with ``id``, ``dir``, ``log``, ``log_items``, ``log_metrics``, ``log_artifact``.
@@ -103,14 +111,15 @@ def start_run(
         source=source,
         description=description,
         notes=notes,
-        tags=check_tags(tags or {}),
+        tags=check_tags(_mapping("tags", tags)),
         seed=seed,
         parent=parent or (enclosing_run(opened.root) if opened else None),
-        params=_plain_params(params or {}),
+        params=_mapping("params", params),
         configs=read_configs(expand_patterns(patterns, project.root, "configuration"), project.root),
         config_patterns=[os.fspath(p) for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
         data=files_of_data,
         primary_metric=PrimaryMetric(primary_metric, direction) if primary_metric else None,
+        directions=_mapping("directions", directions),
         invocation=Invocation(
             kind="python",
             data=tuple(relative_name(path, project.root) for path in files_of_data),
@@ -121,6 +130,10 @@ def start_run(
         argv=sys.argv,
         capture=capture,
     )
+    if opened is not None and save and run_id is None and run_tag is None and parent is None:
+        enclosing = script_run(RUN_VARIABLE, opened.root, replace(spec, pipeline=pipeline or "", parent=None))
+        if enclosing is not None:
+            return enclosing
     return begin(opened if save else None, spec)
 
 
@@ -128,10 +141,12 @@ def _listed(paths: Paths) -> list[str | os.PathLike[str]]:
     return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
 
 
-def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    from corrida.runs.plain import plain
-
-    return {str(k): plain(v) for k, v in params.items()}
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise BadInput(f"{name} must be a mapping of names to values, not {type(value).__name__}")
+    return {str(key): entry for key, entry in value.items()}
 
 
 def _script() -> Path | None:
@@ -216,7 +231,7 @@ def _tracked(function: Callable[..., Any], options: Mapping[str, Any]) -> Callab
     return recorded_coroutine if inspect.iscoroutinefunction(function) else recorded
 
 
-def _with_run_id(run: RunWriter, result: Any) -> Any:
+def _with_run_id(run: RunWriter | ScriptRun, result: Any) -> Any:
     if not isinstance(result, Mapping):
         return result
     found = _numbers(result)

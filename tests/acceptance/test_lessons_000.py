@@ -184,9 +184,9 @@ def test_conditions_match_whole_words(matching, corrida):
 
 def test_errors_of_tracking_are_not_swallowed(toy, corrida):
     (toy.root / "runs").write_text("a file where the store should be", encoding="utf-8")
-    assert "runs" in corrida.refuses("run", "jobs", "--run-id", "x")
+    assert "is a file, not a store" in corrida.refuses("run", "jobs", "--run-id", "x")
     corrida("run", "jobs", "--run-id", "x", "--store", "other")
-    assert "x" in corrida.refuses("run", "jobs", "--run-id", "x", "--store", "other")
+    assert "the run x is there already" in corrida.refuses("run", "jobs", "--run-id", "x", "--store", "other")
 
 
 def test_there_is_a_restore_command_that_gives_back_every_byte(toy, corrida):

@@ -7,7 +7,7 @@ def test_list_runs_is_installed(toy, corrida):
     corrida("run", "jobs", "--run-id", "a")
     done = corrida.process("list-runs")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[1].split()[:2] == ["a", "finished"]
+    assert done.stdout.splitlines()[1].split()[:3] == ["a", "jobs", "finished"]
     assert done.stdout == corrida.process("list").stdout
 
 
@@ -69,4 +69,4 @@ def test_what_is_counted_is_what_happened(toy, corrida):
     run = corrida("show", "half", "--json").json
     assert run["status"] == "failed"
     assert run["artifacts"] == ["models/a.txt"]
-    assert "latest" in corrida.refuses("show", "latest")
+    assert "there is no latest" in corrida.refuses("show", "latest")

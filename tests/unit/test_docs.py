@@ -39,6 +39,13 @@ def test_the_command_line_page_is_what_the_program_says(write_docs: ModuleType) 
     assert _read("docs/cli.md") == write_docs.cli_page(), "run `make docs`"
 
 
+def test_the_python_page_is_what_the_docstrings_say(write_docs: ModuleType) -> None:
+    page = write_docs.python_page()
+    assert _read("docs/python.md") == page, "run `make docs`"
+    assert "### Store.plan_restore" in page
+    assert "### RunWriter.log_items" in page
+
+
 def test_the_tour_in_the_readme_is_what_the_program_prints(write_docs: ModuleType) -> None:
     tour = re.search(r"<!-- tour -->\n(.*?)<!-- /tour -->", _read("README.md"), re.DOTALL)
     assert tour

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from corrida.errors import AlreadyExists, InvalidConfig, InvalidData, PipelineFailed
 from corrida.execute import RunOptions, read_item_ids, relative_to_project, run_pipeline
+from corrida.pipelines.inputs import read_table, shown
 from corrida.project import find_project
 
 
@@ -21,6 +24,7 @@ from corrida.project import find_project
         ("a.csv", "name,id\nx,007\n", {"007"}),
         ("a.csv", "number,name\n007,x\n", {"007"}),
         ("a.jsonl", '{"item_id": "007"}\n', {"007"}),
+        ("a.JSON", '[7.0, {"item_id": null, "id": "b"}]', {"7", "b"}),
     ],
 )
 def test_files_of_item_ids(tmp_path, name, content, expected):
@@ -35,6 +39,11 @@ def test_files_of_item_ids(tmp_path, name, content, expected):
         ("a.txt", b"\xe9", "UTF-8"),
         ("a.json", b"{", "line 1"),
         ("a.json", b'{"a": 1}', "list"),
+        ("a.json", b'["1", {"name": "x"}]', "row 2 has no id"),
+        ("a.json", b'["1", null]', "row 2 has no id"),
+        ("a.json", b"[1.5]", "row 1 has no id"),
+        ("a.csv", b"item_id,name\n1,x\n,y\n", "no id in the column 'item_id' at line 3"),
+        ("a.jsonl", b'{"id": "1"}\n{"name": "y"}\n', "no id in the column 'id' at line 2"),
     ],
 )
 def test_files_that_name_no_items(tmp_path, name, content, part):
@@ -94,3 +103,26 @@ def test_paths_as_the_project_sees_them(toy, monkeypatch):
     assert relative_to_project(found, "texts.csv") == "data/texts.csv"
     assert relative_to_project(found, "../config/*.json") == "config/*.json"
     assert relative_to_project(found, str(toy.root / "config/rules.json")) == "config/rules.json"
+
+
+def test_item_ids_of_a_parquet_file(tmp_path):
+    pl.DataFrame({"item_id": ["007", "8"], "n": [1, 2]}).write_parquet(tmp_path / "a.parquet")
+    assert read_item_ids(tmp_path / "a.parquet") == {"007", "8"}
+    pl.DataFrame({"item_id": ["007", None]}).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(InvalidData, match="row 2"):
+        read_item_ids(tmp_path / "b.parquet")
+
+
+def test_paths_in_messages_say_nothing_of_the_machine(toy, tmp_path, monkeypatch):
+    assert shown(toy.root / "data" / "texts.csv") == "data/texts.csv"
+    assert shown(Path("data/texts.csv")) == "data/texts.csv"
+    monkeypatch.chdir(toy.root / "data")
+    assert shown(toy.root / "corrida.toml") == "../corrida.toml"
+    assert shown(tmp_path / "x.csv") == "../../x.csv"
+    deep = toy.root / "data" / "deep"
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+    assert shown(tmp_path / "x.csv") == "x.csv"
+    with pytest.raises(InvalidData) as caught:
+        read_table(tmp_path / "nope.csv")
+    assert str(tmp_path) not in str(caught.value)

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from corrida.analysis.config_diff import DEFAULT_KEYS, ConfigsDiff, diff_configs, summary_line
-from corrida.analysis.directions import direction_of
 from corrida.analysis.items_diff import ItemsDiff, diff_items
+from corrida.analysis.metrics_diff import MetricChange, compare_metrics
+from corrida.analysis.verdict import Verdict, judge
 from corrida.errors import DamagedRun, InvalidMetric
 from corrida.runs import layout
-from corrida.runs.numbers import format_number, json_number
+from corrida.runs.numbers import json_number
 from corrida.runs.record import RunRecord, flatten
-
-if TYPE_CHECKING:
-    from corrida.runs.run_file import Direction
-
-
-class MetricChange(msgspec.Struct, frozen=True):
-    """One metric in both runs.
-
-    Attributes:
-        name: the metric.
-        a: its value before; None when that run does not have it.
-        b: its value after, likewise.
-        difference: ``b - a``; None when either is missing or not a number.
-        direction: whether more or less is better; None when neither.
-        better: whether the difference goes the better way; None when it does not move or has no direction.
-            Not whether it is more than chance: that is the verdict.
-    """
-
-    name: str
-    a: float | None
-    b: float | None
-    difference: float | None
-    direction: Direction | None
-    better: bool | None
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What can be said of the metric that decides.
-
-    Attributes:
-        outcome: ``untested``: the difference is shown, and whether it is more than chance was not tested;
-            ``tied``: the values are the same; ``unknown``: there is nothing to compare.
-        metric: the metric that decides, or None.
-        a, b, difference, direction: as of :class:`MetricChange`.
-        sentence: the verdict in words.
-    """
-
-    outcome: Literal["untested", "tied", "unknown"]
-    metric: str | None
-    a: float | None
-    b: float | None
-    difference: float | None
-    direction: Direction | None
-    sentence: str
 
 
 class ParamChange(msgspec.Struct, frozen=True):
@@ -174,79 +130,13 @@ def compare_runs(
     return Comparison(
         a=a,
         b=b,
-        verdict=_verdict(a, b, metrics, metric),
+        verdict=judge(a, b, metrics, items, metric),
         configs=configs,
         params=_param_changes(a, b),
         metrics=metrics,
         items=items,
         circumstances=tuple(_circumstances(a, b)),
     )
-
-
-def compare_metrics(a: RunRecord, b: RunRecord) -> tuple[MetricChange, ...]:
-    """Return every metric of either run, in the order of B and then of A; what is missing stays missing."""
-    found = []
-    directions = {**a.directions, **b.directions}
-    for primary in (a.primary_metric, b.primary_metric):
-        if primary:
-            directions[primary.name] = primary.direction
-    for name in dict.fromkeys([*b.metrics, *a.metrics]):
-        before, after = a.metrics.get(name), b.metrics.get(name)
-        difference = _difference(before, after)
-        direction = direction_of(name, directions)
-        better = None
-        if difference and direction:
-            better = (difference > 0) == (direction == "max")
-        found.append(MetricChange(name, before, after, difference, direction, better))
-    return tuple(found)
-
-
-def _difference(before: float | None, after: float | None) -> float | None:
-    """Return ``after - before``; None when one is missing or they are no numbers to subtract (NaN)."""
-    if before is None or after is None:
-        return None
-    if before == after:
-        return 0.0  # equal infinities too
-    difference = after - before
-    return None if math.isnan(difference) else difference
-
-
-def _shown(value: float | None) -> str:
-    return "–" if value is None else format_number(value)
-
-
-def _verdict(a: RunRecord, b: RunRecord, metrics: Sequence[MetricChange], metric: str | None) -> Verdict:
-    primary = b.primary_metric or a.primary_metric
-    name = metric or (primary.name if primary else None)
-    if name is None and len(metrics) == 1:
-        name = metrics[0].name
-    if name is None:
-        return Verdict("unknown", None, None, None, None, None, "no metric decides; name one with --metric")
-    row = next((m for m in metrics if m.name == name), MetricChange(name, None, None, None, None, None))
-    if row.a is None or row.b is None or row.difference is None:
-        lacking = " and ".join(r.id for r, v in ((a, row.a), (b, row.b)) if v is None)
-        values = (
-            f"{name} is {_shown(row.a)} and {_shown(row.b)}"
-            if not lacking
-            else f"{name} is missing in {lacking}"
-        )
-        sentence = f"{values}, so the runs cannot be compared by it"
-        return Verdict("unknown", name, row.a, row.b, None, row.direction, sentence)
-    if row.difference == 0:
-        sentence = f"{name} is {format_number(row.a)} in both"
-        return Verdict("tied", name, row.a, row.b, 0.0, row.direction, sentence)
-    side = {True: "the better way", False: "the worse way", None: "no better side is known"}[row.better]
-    sentence = (
-        f"{name} {format_number(row.a)} → {format_number(row.b)} ({format_difference(row.difference)}, {side}); "
-        "whether that is more than chance is not tested"
-    )
-    return Verdict("untested", name, row.a, row.b, row.difference, row.direction, sentence)
-
-
-def format_difference(difference: float) -> str:
-    """Return a difference with its sign, ``+0.41`` or ``−0.41``."""
-    text = format_number(float(abs(difference)))
-    return f"{'−' if difference < 0 else '+'}{text}"
 
 
 def _param_changes(a: RunRecord, b: RunRecord) -> tuple[ParamChange, ...]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table, shorten
-from corrida.analysis.compare import Comparison, MetricChange, format_difference
 from corrida.analysis.config_diff import FileDiff, explain, summary_line
+from corrida.analysis.metrics_diff import MetricChange, format_difference
 from corrida.runs.numbers import format_number
 
 if TYPE_CHECKING:
+    from corrida.analysis.compare import Comparison
     from corrida.analysis.items_diff import ItemsDiff
     from corrida.runs.record import RunRecord
 
@@ -41,6 +42,7 @@ def comparison_blocks(
         for side, r in (("A", comparison.a), ("B", comparison.b))
     ]
     blocks += [Heading("Verdict"), Line(comparison.verdict.sentence, "plain", 1)]
+    blocks += [Line(caution, "warning", 1) for caution in comparison.verdict.cautions]
     if comparison.items is not None:
         counts = comparison.items.counts
         blocks.append(
@@ -102,7 +104,7 @@ def without_common_folder(files: Sequence[FileDiff]) -> list[FileDiff]:
 
 
 def _facts(file: FileDiff) -> list[tuple[str, str, str]]:
-    """Return what the diff of a file says, as (last name, before, after): a parameter need not say it again."""
+    """Return what the diff of a file says, as (last name, before, after): no parameter repeats it."""
     facts = [(str(c.steps[-1]), repr(c.before), repr(c.after)) for c in file.changes if c.steps]
     return [*facts, ("version", repr(file.version_a), repr(file.version_b))]
 

@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 @json_option
 @store_option
 def restore(
-    reference: str, *, dry_run: bool, yes: bool, to: Path | None, exact: bool, force: bool, as_json: bool, store: str | None
+    reference: str, *, dry_run: bool, yes: bool, to: Path | None, exact: bool, force: bool,
+    as_json: bool, store: str | None,
 ) -> int:  # fmt: skip
     """Put the configurations of a run back into the project, byte for byte.
 
-    What would change is shown first, and on a terminal you are asked. Files that are saved nowhere (in no run, not
-    committed) are not overwritten.
+    What would change is shown first, and on a terminal you are asked. Files that are saved nowhere (in no
+    run, not committed) are not overwritten.
     """
     from corrida.runs.restore import unsaved_sentence
 

@@ -36,8 +36,8 @@ _AT_ONCE = 50
 @json_option
 @store_option
 def compare(
-    a: str | None, b: str | None, *, latest: bool, pipeline: str | None, metric: str | None, only_changed: bool,
-    item_count: int, details: bool, as_markdown: bool, as_json: bool, store: str | None,
+    a: str | None, b: str | None, *, latest: bool, pipeline: str | None, metric: str | None,
+    only_changed: bool, item_count: int, details: bool, as_markdown: bool, as_json: bool, store: str | None,
 ) -> int:  # fmt: skip
     """Compare run A with run B: configurations by meaning, metrics, items, data and environment.
 

@@ -23,7 +23,8 @@ from corrida.cli.common import say, store_option
 def demo(name: str, to: str | None, *, store: str | None) -> int:
     """Lay out a small project with real data and run it: list, compare, and how to get back.
 
-    NAME is the demo; `matching` is the default. Its runs are kept in its own folder, unless --store names another.
+    NAME is the demo; `matching` is the default. Its runs are kept in its own folder, unless --store names
+    another.
     """
     from corrida.analysis.config_diff import diff_configs, explain
     from corrida.cli.main import run_cli

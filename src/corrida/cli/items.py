@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 @json_option
 @store_option
 def items(
-    reference: str, *, wrong: bool, ids: tuple[str, ...], limit: int | None, columns: str | None, as_json: bool, store: str | None
+    reference: str, *, wrong: bool, ids: tuple[str, ...], limit: int | None, columns: str | None,
+    as_json: bool, store: str | None,
 ) -> int:  # fmt: skip
     """List the items of a run: what came out, what was expected."""
     run = open_store(store).get(reference)

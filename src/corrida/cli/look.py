@@ -184,7 +184,7 @@ def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
 
 
 def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[ListColumn]:
-    """Return the columns that the pipeline of all these runs asked for; none when there are several pipelines."""
+    """Return the columns that the pipeline of all these runs asked for; none of several pipelines."""
     if len({run.pipeline for run in runs if run.pipeline}) != 1:
         return ()
     return next((run.columns for run in runs if run.columns), ())

@@ -148,7 +148,7 @@ def run_cli(argv: list[str]) -> int:
 
 
 def _explain(error: Exception) -> int:
-    """Say what went wrong; an error that nobody foresaw is raised again, since its traceback is what helps."""
+    """Say what went wrong; an error that nobody foresaw is raised again: its traceback is what helps."""
     from corrida.errors import CorridaError
 
     if isinstance(error, CorridaError):

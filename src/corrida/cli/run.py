@@ -86,8 +86,9 @@ def exec_(
 ) -> int:
     """Run any COMMAND (after --) and keep the run.
 
-    The command finds its run folder in CORRIDA_RUN_DIR. metrics.json, history.jsonl and items.csv that it writes
-    there become those of the run; other files are kept as they are. In Python, corrida.current_run() is the run.
+    The command finds its run folder in CORRIDA_RUN_DIR. metrics.json, history.jsonl and items.csv that it
+    writes there become those of the run; other files are kept as they are. In Python, corrida.current_run()
+    is the run.
     The exit code is that of the command.
     """
     from corrida.execute import run_command

@@ -108,6 +108,7 @@ def run_command(
     )
     with open_writer(project, spec, save=options.save) as writer:
         code = _call(command, writer)
+        writer.take_over(rename=pipeline is None)
         _take_over(writer)
         if code != 0:
             writer.fail(
@@ -279,8 +280,8 @@ def _take_over_history(writer: RunWriter) -> None:
 def _logged(entry: dict[str, Any] | None) -> tuple[dict[str, Any], Any]:
     """Return metrics and step of a line.
 
-    ``time`` is the clock in corrida's own lines, which have ``metrics``, and a metric as any other in flat ones;
-    as text it is a clock there too.
+    ``time`` is the clock in corrida's own lines, which have ``metrics``, and a metric as any other in flat
+    ones; as text it is a clock there too.
     """
     if entry is None:
         raise ValueError

@@ -184,6 +184,8 @@ def run_pipeline(
         if item_ids is not None:
             writer.save_bytes(_ITEM_IDS, "".join(f"{item_id}\n" for item_id in sorted(item_ids)).encode())
         outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)
+        if item_ids is not None and writer.status == "running":
+            _warn_of_other_items(writer, outcome, item_ids)
         metrics = writer.metrics
     record = project.store().get(writer.id) if options.save else None
     return Executed(writer.id, record, metrics, outcome.summary, writer.warnings)
@@ -221,6 +223,20 @@ def _run(
     ) as error:  # the work is done, and what it gave cannot be used: that is a run which failed
         raise _failed(writer, error) from error
     return outcome
+
+
+def _warn_of_other_items(writer: RunWriter, outcome: Outcome, item_ids: frozenset[str]) -> None:
+    """Say when a pipeline did not keep to the items it was given; only it can leave the others out."""
+    if outcome.items is None:
+        writer.warn(
+            "--items was given, and the pipeline returned no items: whether it kept to them is not known"
+        )
+        return
+    others = set(outcome.items["item_id"].cast(str).to_list()) - item_ids
+    if others:
+        writer.warn(
+            f"--items was given, and the pipeline processed {len(others)} other items: its metrics are of those too"
+        )
 
 
 def _names(folder: Path) -> set[str]:

@@ -52,7 +52,8 @@ def read_table(path: Path) -> pl.DataFrame:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InvalidData(
-            f"{shown(path)}: a table must be one of {', '.join(SUFFIXES)}, not {suffix or 'a file without suffix'!r}."
+            f"{shown(path)}: a table must be one of {', '.join(SUFFIXES)}, "
+            f"not {suffix or 'a file without suffix'!r}."
         )
     if not path.exists():
         near = suggest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
@@ -144,7 +145,8 @@ def id_column(frame: pl.DataFrame, path: Path, column: str) -> pl.Series:
         )
         more = f", and {len(repeated) - NAMED_AT_MOST:,} other ids" if len(repeated) > NAMED_AT_MOST else ""
         raise InvalidData(
-            f"{shown(path)}: column {column!r} must be unique, but has {which}{more}. Keep one row for each id."
+            f"{shown(path)}: column {column!r} must be unique, but has {which}{more}. "
+            "Keep one row for each id."
         )
     return ids
 
@@ -197,13 +199,15 @@ def _refuse_unreadable_bytes(path: Path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
             raise InvalidData(
-                f"{shown(path)}: this is UTF-16. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name} > new{path.suffix}"
+                f"{shown(path)}: this is UTF-16. "
+                f"Save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name} > new{path.suffix}"
             )
         at = content.find(b"\x00")
         if at >= 0:
             line = content[:at].count(b"\n") + 1
             raise InvalidData(
-                f"{shown(path)}: line {line} holds a NUL byte, so this is not a text file. Export the table again."
+                f"{shown(path)}: line {line} holds a NUL byte, so this is not a text file. "
+                "Export the table again."
             )
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -260,20 +264,22 @@ def _read_delimited(path: Path, delimiter: str) -> pl.DataFrame:
 
 
 def _header(path: Path, delimiter: str) -> list[str]:
-    """Return the column names, after refusing names that occur twice and a delimiter that is not the file's."""
+    """Return the column names, after refusing names that occur twice and the wrong delimiter."""
     _, header = next(_records(path, delimiter), (1, []))
     if not header:
         raise InvalidData(f"{shown(path)}: the first line is blank. It must hold the column names.")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise InvalidData(
-            f"{shown(path)}: the column {twice[0]!r} occurs {header.count(twice[0])} times. Rename or remove one."
+            f"{shown(path)}: the column {twice[0]!r} occurs {header.count(twice[0])} times. "
+            "Rename or remove one."
         )
     others = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
     found = next((name for mark, name in others.items() if mark != delimiter and mark in header[0]), None)
     if len(header) == 1 and found:
         raise InvalidData(
-            f"{shown(path)}: the columns seem to be separated by {found}, but a {path.suffix} file has {others[delimiter]}. "
+            f"{shown(path)}: the columns seem to be separated by {found}, "
+            f"but a {path.suffix} file has {others[delimiter]}. "
             f"Export it again with {others[delimiter]}{', or name it .tsv' if found == 'tabs' else ''}."
         )
     return header
@@ -292,7 +298,8 @@ def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                     line = reader.line_num + 1
             except csv.Error as error:
                 raise InvalidData(
-                    f"{shown(path)}: the record that starts on line {line} has a stray or unclosed quote ({error}). "
+                    f"{shown(path)}: the record that starts on line {line} has a stray or "
+                    f"unclosed quote ({error}). "
                     'Write a quote inside a quoted field twice: "".'
                 ) from error
     finally:
@@ -306,7 +313,8 @@ def _complete_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
     for line, fields in records:
         if fields and len(fields) != len(header):
             raise InvalidData(
-                f"{shown(path)}: line {line} has {len(fields)} field{'' if len(fields) == 1 else 's'}, but there are {len(header)} columns. "
+                f"{shown(path)}: line {line} has {len(fields)} field{'' if len(fields) == 1 else 's'}, "
+                f"but there are {len(header)} columns. "
                 f"Put quotes around a field that contains a {'tab' if delimiter != ',' else 'comma'}."
             )
         if fields:

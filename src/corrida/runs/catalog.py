@@ -194,7 +194,9 @@ class Catalog:
                 except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
                     locked = "locked" in str(error)
                     if attempt == 2 or not (locked or _is_lost(error)):
-                        raise StoreError(f"the catalog of {self._root.name} cannot answer: {error}") from error
+                        raise StoreError(
+                            f"the catalog of {self._root.name} cannot answer: {error}"
+                        ) from error
                     # Somebody else holds it for very long, or the disk of the cache is full: do without it.
                     self._rebuild(in_memory=locked or attempt == 1, discard=not locked)
         raise AssertionError  # pragma: no cover - the loop returns or raises

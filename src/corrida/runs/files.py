@@ -181,15 +181,55 @@ def digest_entry(path: Path) -> Digest:
     return digest_file(path)
 
 
+def place_new(temporary: Path, target: Path) -> None:
+    """Give a finished file its final name, which must be free: of several processes that try, one gets it.
+
+    Raises:
+        FileExistsError: the name is taken; the temporary file stays.
+    """
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: claim the name, then fill it
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        temporary.replace(target)
+        return
+    temporary.unlink()
+
+
+def create_file(path: Path, data: bytes) -> None:
+    """Create ``path`` with ``data``, whole or not at all.
+
+    Raises:
+        FileExistsError: ``path`` exists.
+    """
+    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
+    write_new(temporary, data)
+    try:
+        place_new(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def copy_new(source: Path, target: Path) -> None:
     """Copy a file or a folder to ``target``, which must not exist: a kill or a full disk leaves all of it or none.
 
-    Links inside a folder are followed, so that the copy stands alone; what is neither file nor folder is left out.
+    Links to files inside a folder are followed, so that the copy stands alone; links to folders, which may lead in
+    circles, and what is neither file nor folder are left out.
+
+    Raises:
+        FileExistsError: ``target`` exists, perhaps made by another process in this moment.
     """
     temporary = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         _copy(source, temporary)
-        temporary.rename(target)
+        if temporary.is_dir():
+            target.mkdir()  # the claim; the rename takes the place of an empty folder
+            temporary.rename(target)
+        else:
+            place_new(temporary, target)
     except BaseException:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -202,7 +242,8 @@ def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
         target.mkdir()
         for entry in sorted(source.iterdir()):
-            _copy(entry, target / entry.name)
+            if not (entry.is_symlink() and entry.is_dir()):
+                _copy(entry, target / entry.name)
     elif source.is_file() or not source.exists():  # a link to nothing says so when it is opened
         with source.open("rb") as reader, target.open("xb") as writer:
             shutil.copyfileobj(reader, writer, _CHUNK)
@@ -251,8 +292,10 @@ def locked(path: Path, *, create: bool = True) -> Iterator[None]:
     """
     try:
         fd = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
-    except PermissionError:
-        fd = os.open(path, os.O_RDONLY)  # made by another user of a shared store; a lock needs no more
+    except (PermissionError, IsADirectoryError):
+        fd = os.open(
+            path, os.O_RDONLY
+        )  # of another user of a shared store, or a folder; a lock needs no more
     try:
         # A file system without locks (some network mounts): the work below is safe for one writer at a time.
         with contextlib.suppress(OSError):

@@ -53,9 +53,8 @@ def as_number(name: str, value: Any) -> float | int:
         )
     try:
         number = value.item() if hasattr(value, "item") else value
-        if not getattr(value, "ndim", 0) and not isinstance(
-            number, str | bytes
-        ):  # [1.0] is a list all the same
+        single = not getattr(value, "ndim", 0)  # an array of one number is an array all the same
+        if single and not isinstance(number, str | bytes):
             return int(number) if isinstance(number, int) and abs(number) < _GREAT else float(number)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections import Counter
@@ -21,15 +22,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+_numbers = itertools.count(1)  # of the process: several writers in it may share a run
+
+
 class ItemsWriter:
     """Keeps each logging call as a part on disk, so that a kill loses nothing that returned."""
 
     def __init__(self, run_dir: Path) -> None:
         self._dir = run_dir
         self._parts = run_dir / layout.ITEM_PARTS
-        self._number = 0
         self._rows_fd: int | None = None
         self._seen: set[str] = set()
+        self.duplicates = 0
 
     def log(self, rows: Any) -> None:
         """Keep rows: a polars or pandas frame, or mappings; ``item_id`` is required and unique in the run.
@@ -99,9 +103,8 @@ class ItemsWriter:
         return fresh
 
     def _next(self) -> str:
-        self._number += 1
         # Under `corrida exec` several processes may log to one run.
-        return f"{self._number:06d}-{os.getpid()}"
+        return f"{next(_numbers):06d}-{os.getpid()}"
 
     def _close_rows(self) -> None:
         if self._rows_fd is not None:
@@ -111,14 +114,22 @@ class ItemsWriter:
     def close(self) -> dict[str, int] | None:
         """Turn the parts into items.parquet.
 
+        Several processes may log to one run, and each knows its own items only: the first of an id counts, and the
+        others go to a table of their own, ``duplicates`` in number.
+
         Returns:
             Counts for run.json (``count``, and ``correct`` and ``wrong`` where known), or None without items.
         """
         self._close_rows()
         if not self._parts.exists():
             return None
-        frame = _read_parts(self._parts)
+        everything = _read_parts(self._parts)
+        first = everything["item_id"].is_first_distinct()
+        frame = everything.filter(first)
+        self.duplicates = everything.height - frame.height
         with explained("writing items"):
+            if self.duplicates:
+                write_parquet(self._dir / layout.ITEMS_TWICE, everything.filter(~first))
             write_parquet(self._dir / layout.ITEMS, frame)
             shutil.rmtree(self._parts)
         counts = {"count": frame.height}
@@ -180,9 +191,8 @@ def _read_parts(parts: Path) -> pl.DataFrame:
         return pl.DataFrame(schema={"item_id": pl.String})
     try:
         return _normalise(pl.concat(_as_text_where_mixed(frames), how="diagonal_relaxed"))
-    except (
-        pl.exceptions.PolarsError
-    ):  # a column whose types have nothing in common, such as lists and numbers
+    except pl.exceptions.PolarsError:
+        # A column whose types have nothing in common, such as lists and numbers.
         kinds: dict[str, set[Any]] = {}
         for frame in frames:
             for name, dtype in frame.schema.items():
@@ -230,7 +240,10 @@ def read_items(run_dir: Path) -> pl.DataFrame:
     try:
         if path.exists():
             return pl.read_parquet(path)
-        return _read_parts(parts) if parts.exists() else pl.DataFrame()
+        if not parts.exists():
+            return pl.DataFrame()
+        frame = _read_parts(parts)
+        return frame.filter(frame["item_id"].is_first_distinct())
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).split("\n")[0]
         raise DamagedRun(

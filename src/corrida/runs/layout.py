@@ -22,13 +22,16 @@ CONFIG = "config.yaml"
 MANIFEST = "manifest.json"
 ITEMS = "items.parquet"
 ITEM_PARTS = ".items"
+ITEMS_TWICE = "items-duplicates.parquet"
 METRICS = "metrics.json"
 HISTORY = "history.jsonl"
 LOG = "log.txt"
 DIFF = "code.diff"
 ANNOTATIONS = "annotations.jsonl"
+HANDOVER = ".handover.jsonl"
+CLAIMED = ".claimed"
 
-OWN_FILES = frozenset({RUN, CONFIG, MANIFEST, ITEMS, METRICS, HISTORY, LOG, DIFF, ANNOTATIONS})
+OWN_FILES = frozenset({RUN, CONFIG, MANIFEST, ITEMS, ITEMS_TWICE, METRICS, HISTORY, LOG, DIFF, ANNOTATIONS})
 OWN_FOLDERS = frozenset({CONFIG_DIR, ITEM_PARTS})
 NOT_SEALED = frozenset({RUN, ANNOTATIONS})
 """Files that the list of digests in run.json leaves out: itself, and what is appended after the end."""

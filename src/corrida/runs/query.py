@@ -21,6 +21,7 @@ import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from corrida.errors import InvalidFilter
@@ -212,7 +213,7 @@ class _Parser:
         if self._word("not"):
             with self._deeper():
                 inner = self._not()
-            return Sql(f"NOT coalesce({inner.text}, 0)", inner.values)
+            return Sql(f"({inner.text}) IS NOT 1", inner.values)
         return self._term()
 
     def _term(self) -> Sql:
@@ -221,7 +222,7 @@ class _Parser:
                 inner = self._or()
             if not self._sign(")"):
                 self._fail("')'")
-            return Sql(f"({inner.text})", inner.values)
+            return inner
         token = self._peek()
         if not token or token.kind != "word":
             self._fail("a field such as metrics.f1")
@@ -311,4 +312,11 @@ def _number(text: str) -> float | int:
 def _joined(word: str, parts: list[Sql]) -> Sql:
     if len(parts) == 1:
         return parts[0]
-    return Sql("(" + word.join(p.text for p in parts) + ")", tuple(v for p in parts for v in p.values))
+    # The deepest comes first and only an "or" gets brackets: the stack of SQLite's parser has 100 places.
+    parts = sorted(parts, key=lambda p: _nesting(p.text), reverse=True)
+    text = word.join(p.text for p in parts)
+    return Sql(f"({text})" if word == " OR " else text, tuple(v for p in parts for v in p.values))
+
+
+def _nesting(text: str) -> int:
+    return max(accumulate((c == "(") - (c == ")") for c in text))

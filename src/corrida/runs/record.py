@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +19,23 @@ from corrida.runs.run_file import RunFile, RunHeader, read_run_file
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+
+
+class _DataFile(msgspec.Struct):
+    path: str
+    size: int
+    sha256: str
+    role: str | None = None
+    rows: int | None = None
+    columns: list[str] | None = None
+
+
+class _Manifest(msgspec.Struct):
+    """The shape that manifest.json must have at least."""
+
+    data: list[_DataFile] = []
+    items: int | None = None
+    dataset: dict[str, Any] = {}
 
 
 class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
@@ -72,10 +89,16 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         """Return the configuration files by their place in the project, byte for byte.
 
         Raises:
-            DamagedRun: a copy is missing from the run folder.
+            DamagedRun: a copy is missing from the run folder, or run.json names one outside of config/.
         """
         found: dict[str, bytes] = {}
         for copy in self.configs:
+            parts = PurePosixPath(copy.file).parts
+            if len(parts) < 2 or parts[0] != layout.CONFIG_DIR or {"..", ""} & {*parts} or "\0" in copy.file:
+                raise DamagedRun(
+                    f"run {self.id}: {layout.RUN} names the configuration {copy.file!r}, which is not in "
+                    f"{layout.CONFIG_DIR}/; `corrida verify {self.id}` says more"
+                )
             try:
                 found[copy.origin] = safe_join(self.dir, copy.file).read_bytes()
             except OSError:
@@ -85,14 +108,19 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         return found
 
     def manifest(self) -> dict[str, Any]:
-        """Return the snapshot of the data: files with size, digest, rows and columns, and facts of the dataset."""
+        """Return the snapshot of the data: files with size, digest, rows and columns, and facts of the dataset.
+
+        Raises:
+            DamagedRun: it cannot be read, or is not what corrida writes.
+        """
         try:
             data = (self.dir / layout.MANIFEST).read_bytes()
         except FileNotFoundError:
             return {}
         try:
+            msgspec.json.decode(data, type=_Manifest)
             return msgspec.json.decode(data, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (OSError, msgspec.DecodeError) as error:
             raise DamagedRun(f"run {self.id}: {layout.MANIFEST} cannot be read: {error}") from None
 
     def path(self, name: str) -> Path:
@@ -145,6 +173,18 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         row |= {f"metrics.{k}": v for k, v in self.metrics.items()}
         return row
 
+    def to_polars(self) -> pl.DataFrame:
+        """Return the run as a frame of one row; see :meth:`as_row` for the columns."""
+        return Runs([self]).to_polars()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return :meth:`to_polars` as a pandas frame (extra ``pandas``).
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return Runs([self]).to_pandas()
+
     def as_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints of the run: plain values only."""
         data: dict[str, Any] = msgspec.to_builtins(
@@ -167,7 +207,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
             if value
         ]
         lines += [f"  {name} = {format_number(value)}" for name, value in self.metrics.items()]
-        return "\n".join(lines)
+        return "\n".join(map(_printable, lines))
 
     def _repr_html_(self) -> str:
         return Runs([self])._repr_html_()
@@ -225,7 +265,7 @@ class Runs(list[RunRecord]):
         if not self:
             return "no runs"
         columns = self._columns()
-        rows = [[c.removeprefix("metrics.") for c in columns]]
+        rows = [[_printable(c.removeprefix("metrics.")) for c in columns]]
         rows += [[_cell(row.get(c)) for c in columns] for row in (r.as_row() for r in self)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
         return "\n".join(
@@ -236,7 +276,16 @@ class Runs(list[RunRecord]):
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return format_number(value) if isinstance(value, float) else str(value)
+    return format_number(value) if isinstance(value, float) else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """Return one line without control characters, with which a run of somebody else could steer the terminal."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

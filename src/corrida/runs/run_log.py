@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -12,11 +13,12 @@ import msgspec
 
 from corrida.errors import AlreadyExists, ArtifactNotFound, InvalidMetric, InvalidName, Refused, RunSealed
 from corrida.runs import layout
-from corrida.runs.files import atomic_write, copy_new, explained, safe_join
+from corrida.runs.files import atomic_write, copy_new, create_file, explained, safe_join
 from corrida.runs.history import HistoryWriter, as_number, check_metric_name
 from corrida.runs.items import ItemsWriter
 from corrida.runs.numbers import json_number, metrics_from_file
 from corrida.runs.plain import text
+from corrida.runs.run_file import read_run_file
 
 
 class RunLog:
@@ -27,11 +29,16 @@ class RunLog:
         dir: the run folder.
     """
 
+    _owned = True
+    """Whether this process ends the run; else another may have ended it in the meantime."""
+
     def __init__(self, run_dir: Path) -> None:
         """Log to the run at ``run_dir``, which exists and is open."""
         self.id: str = run_dir.name
         self.dir: Path = run_dir
         self._pid = os.getpid()
+        self._run_file = os.path.join(run_dir, layout.RUN)  # noqa: PTH118 - looked at in every call
+        self._run_file_seen: tuple[int, int, int] | None = None
         self._lock = threading.RLock()
         self._files_lock = threading.RLock()  # a long copy holds up the end of the run, and no other logging
         self._status: Literal["running", "finished", "failed"] = "running"
@@ -52,8 +59,10 @@ class RunLog:
             StoreError: the disk is full or refuses.
         """
         with self._lock:  # the look at the status too: else a call could come after the seal
+            if not self._owned or self._pid != os.getpid():
+                self._look_for_end()
             if self._status != "running":
-                self._refuse_sealed()
+                self._refuse_ended()
             self._history.log(metrics, step)
 
     def log_metrics(self, metrics: Mapping[str, Any]) -> None:
@@ -117,7 +126,8 @@ class RunLog:
             self._refuse_sealed()
             target = self._new_path(source.name if name is None else name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            copy_new(source, target)
+            with self._exclusively(target):
+                copy_new(source, target)
         return target
 
     def save_bytes(self, name: str, data: bytes) -> Path:
@@ -126,8 +136,18 @@ class RunLog:
             self._refuse_sealed()
             target = self._new_path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(target, data, durable=False)
+            with self._exclusively(target):
+                create_file(target, data)
         return target
+
+    @contextlib.contextmanager
+    def _exclusively(self, target: Path) -> Iterator[None]:
+        try:
+            yield
+        except FileExistsError:
+            raise AlreadyExists(
+                f"the run {self.id} has a file {target.name!r} already, made in this moment; give another name with name=…"
+            ) from None
 
     def _new_path(self, name: str) -> Path:
         target = safe_join(self.dir, name)
@@ -149,11 +169,31 @@ class RunLog:
         return target
 
     def _refuse_sealed(self) -> None:
-        if self._pid != os.getpid():
+        if not self._owned or self._pid != os.getpid():
+            self._look_for_end()
+        self._refuse_ended()
+        if self._owned and self._pid != os.getpid():
             raise Refused(
                 f"the run {self.id} belongs to the process that started it, and this one was forked from it: only "
                 "log() works here; hand the rest back to the parent, or start a run of your own"
             )
+
+    def _look_for_end(self) -> None:
+        """Learn from run.json whether the process that owns the run has ended it; a look costs one system call."""
+        if self._status != "running":
+            return
+        try:
+            found = os.stat(self._run_file)  # noqa: PTH116 - quicker
+        except OSError:
+            raise RunSealed(f"the run {self.id} is no longer there; start a new one") from None
+        seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if seen != self._run_file_seen:
+            status = read_run_file(self.dir).status
+            if status in {"finished", "failed"}:
+                self._status = status
+            self._run_file_seen = seen
+
+    def _refuse_ended(self) -> None:
         if self._status != "running":
             raise RunSealed(
                 f"the run {self.id} is {self._status} and cannot change; start a new one, or add a note"

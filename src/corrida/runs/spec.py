@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corrida.errors import BadInput
+from corrida.runs.history import check_metric_name
 from corrida.runs.ids import validate_run_id
 from corrida.runs.plain import plain
 
@@ -83,6 +84,19 @@ def checked(spec: RunSpec) -> RunSpec:
             raise BadInput(f"the seed {str(seed)[:20]}… is too large; a seed has 64 bits")
     if spec.parent is not None:
         validate_run_id(spec.parent)
+    if spec.run_id is not None and spec.run_tag is not None:
+        raise BadInput("a run has either an id or a tag from which its id is made; give one of them")
+    _check_directions(spec)
     return replace(
         spec, seed=seed, tags={str(k): str(v) for k, v in spec.tags.items()}, params=plain(spec.params)
     )
+
+
+def _check_directions(spec: RunSpec) -> None:
+    ways = dict(spec.directions)
+    if spec.primary_metric is not None:
+        check_metric_name(spec.primary_metric.name)
+        ways[spec.primary_metric.name] = spec.primary_metric.direction
+    for name, way in ways.items():
+        if way not in {"max", "min"}:
+            raise BadInput(f"the direction of {name} is {way!r}; it is 'max' (more is better) or 'min'")

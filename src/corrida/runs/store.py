@@ -339,7 +339,10 @@ class Store:
         return trash.trashed(self.root)
 
     def bring_back(self, run_ids: Sequence[str]) -> list[str]:
-        """Move runs from the trash back.
+        """Move runs from the trash back, each with its children that lie there too.
+
+        Returns:
+            The ids that came back.
 
         Raises:
             RunNotFound: one is not in the trash.
@@ -348,7 +351,7 @@ class Store:
         there = set(self.trashed())
         if missing := [r for r in run_ids if r not in there]:
             raise RunNotFound(f"{', '.join(missing)} is not in the trash; `corrida trash` lists it")
-        back = trash.bring_back(self.root, run_ids)
+        back = trash.bring_back(self.root, trash.with_children(self.root, run_ids))
         self.refresh()
         return back
 

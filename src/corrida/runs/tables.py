@@ -8,11 +8,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from corrida.errors import InvalidData, MissingExtra
 from corrida.runs.files import atomic_write
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+_JSON_BYTES = 64 * 1024 * 1024
 
 
 class TableFacts(NamedTuple):
@@ -133,12 +138,16 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
 def table_facts(path: Path) -> TableFacts | None:
     """Return rows and columns of a CSV, TSV, Parquet, JSON-lines or JSON table; None for anything else.
 
+    A JSON table is a list of objects, of 64 MB at most.
+
     A table that cannot be parsed is not an error here: the digest identifies the file all the same, and whoever
     reads the data will say what is wrong with it.
     """
     suffix = path.suffix.lower()
-    if suffix not in {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson"} or path.stat().st_size == 0:
+    if suffix not in {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json"} or path.stat().st_size == 0:
         return None
+    if suffix == ".json":
+        return _json_facts(path)
     import polars as pl
 
     try:
@@ -155,3 +164,13 @@ def table_facts(path: Path) -> TableFacts | None:
     except (pl.exceptions.PolarsError, OSError, ValueError):
         return None
     return TableFacts(rows, columns)
+
+
+def _json_facts(path: Path) -> TableFacts | None:
+    if path.stat().st_size > _JSON_BYTES:
+        return None
+    try:
+        rows = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return TableFacts(len(rows), list(dict.fromkeys(name for row in rows for name in row)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from corrida.errors import AlreadyExists, RunNotFound
+from corrida.errors import AlreadyExists, CorridaError, RunNotFound
 from corrida.runs import layout
 from corrida.runs.files import explained, fsync_dir
 from corrida.runs.ids import is_run_id
 from corrida.runs.journal import new_name, record
+from corrida.runs.run_file import read_run_file
 
 
 def trash_folder(root: Path) -> Path:
@@ -59,6 +61,19 @@ def remove(root: Path, run_ids: Sequence[str]) -> str:
         fsync_dir(trash)
         fsync_dir(root)
     return name
+
+
+def with_children(root: Path, run_ids: Sequence[str]) -> list[str]:
+    """Return runs of the trash, followed by their children that lie there too, and theirs."""
+    children: dict[str, list[str]] = {}
+    for run_id in trashed(root):
+        with contextlib.suppress(CorridaError):
+            if parent := read_run_file(trash_folder(root) / run_id).parent:
+                children.setdefault(parent, []).append(run_id)
+    chosen = list(dict.fromkeys(run_ids))
+    for run_id in chosen:  # grows while it is gone through
+        chosen += [child for child in children.get(run_id, ()) if child not in chosen]
+    return chosen
 
 
 def bring_back(root: Path, run_ids: Sequence[str]) -> list[str]:

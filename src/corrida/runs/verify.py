@@ -10,6 +10,7 @@ import msgspec
 from corrida.errors import CorridaError
 from corrida.runs import layout
 from corrida.runs.files import digest_entry, walk_files
+from corrida.runs.folders import is_half_born
 from corrida.runs.run_file import SEALED, read_run_file, seal_is_intact
 
 Finding = Literal["altered", "missing", "added", "unreadable", "not ended"]
@@ -29,7 +30,7 @@ class Verification(msgspec.Struct, frozen=True):
     Attributes:
         run: the id.
         files: number of files whose digest was computed.
-        problems: empty when the run is intact.
+        problems: what is not as it was; and, of a run that has not ended, that nothing can be compared.
     """
 
     run: str
@@ -38,8 +39,8 @@ class Verification(msgspec.Struct, frozen=True):
 
     @property
     def intact(self) -> bool:
-        """Whether every byte is as it was when the run ended."""
-        return not self.problems
+        """Whether nothing differs from when the run ended; true of a run that has not, which may have crashed."""
+        return all(p.finding == "not ended" for p in self.problems)
 
 
 def verify_run(run_dir: Path) -> Verification:
@@ -52,7 +53,8 @@ def verify_run(run_dir: Path) -> Verification:
         RunNotFound: there is no such run.
     """
     if not (run_dir / layout.RUN).exists():
-        problem = Problem(layout.RUN, "missing", "the process ended before it had written it")
+        finding: Finding = "not ended" if is_half_born(run_dir) else "missing"
+        problem = Problem(layout.RUN, finding, "the process ended before it had written it")
         return Verification(run_dir.name, 0, (problem,))
     try:
         content = read_run_file(run_dir)

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +31,11 @@ from corrida.runs.files import (
     fsync_dir,
     write_new,
 )
+from corrida.runs.handover import take_handover
 from corrida.runs.index_file import append_to_index
 from corrida.runs.liveness import start_heartbeat, stop_heartbeat, this_process
 from corrida.runs.plain import plain, text
+from corrida.runs.record import flatten
 from corrida.runs.run_file import (
     ConfigCopy,
     Failure,
@@ -43,7 +46,7 @@ from corrida.runs.run_log import RunLog, pretty
 from corrida.runs.sealing import seal_files
 from corrida.runs.snapshot.configs import copy_configs, looks_secret
 from corrida.runs.snapshot.data import describe_data, manifest
-from corrida.runs.snapshot.environment import describe_environment, relative_argv
+from corrida.runs.snapshot.environment import describe_environment, relative_argv, relative_text
 from corrida.runs.snapshot.git import GitCapture
 from corrida.runs.spec import RunSpec, checked
 
@@ -76,9 +79,8 @@ class RunWriter(RunLog):
         self._temporary = None if keep else root  # a store that goes with the run
         ensure_store(root)
         self._data_stat = {path: _stat(path) for path in spec.data}
-        self._data = describe_data(
-            spec.data, spec.root, spec.roles
-        )  # before the claim: bad data leaves no run
+        # Before the claim: bad data leaves no run.
+        self._data = describe_data(spec.data, spec.root, spec.roles)
         self._claim: Claim = claim(root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed)
         super().__init__(self._claim.dir)
         self._started = time.monotonic()
@@ -114,6 +116,19 @@ class RunWriter(RunLog):
         for origin, content in self._spec.configs:
             if secret := looks_secret(content):
                 self.warn(f"{origin} seems to hold a secret ({secret}); it was copied into the run as it is")
+        self._warn_of_secret_params(self._params)
+        argv = [*self._spec.argv]
+        for token, following in zip(argv, [*argv[1:], ""], strict=False):
+            pair = f"{token}={following}" if token.startswith("-") and "=" not in token else token
+            if secret := looks_secret(os.fsencode(pair)):
+                self.warn(f"the command line seems to hold a secret ({secret}); it is recorded with the run")
+
+    def _warn_of_secret_params(self, params: Mapping[str, Any]) -> None:
+        for name, value in flatten(params).items():
+            if isinstance(value, str) and (secret := looks_secret(os.fsencode(f"{name}: {value}"))):
+                self.warn(
+                    f"the parameter {name} seems to hold a secret ({secret}); it is recorded with the run"
+                )
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Add parameters to those that the run was started with.
@@ -124,6 +139,7 @@ class RunWriter(RunLog):
         with self._lock, explained(f"writing parameters of the run {self.id}"):
             self._refuse_sealed()
             self._params |= plain(dict(params))
+            self._warn_of_secret_params(self._params)
             self._write_resolved()
             self._write_run_file(seal=False)
 
@@ -148,6 +164,41 @@ class RunWriter(RunLog):
                 self._summary = text(summary)
                 self._write_run_file(seal=False)
 
+    def take_over(self, *, rename: bool = False) -> None:
+        """Make what a script said of this run part of it; what the run was started with wins.
+
+        Args:
+            rename: list the run under the pipeline that the script names.
+
+        Raises:
+            RunSealed, StoreError: as for :meth:`log`.
+        """
+        with self._lock, explained(f"describing the run {self.id}"):
+            self._refuse_sealed()
+            for said in take_handover(self.dir):
+                own = self._spec
+                self._spec = replace(
+                    own,
+                    pipeline=said.pipeline if rename and said.pipeline else own.pipeline,
+                    source=own.source or said.source,
+                    description=own.description or said.description,
+                    notes=own.notes or said.notes,
+                    seed=said.seed if own.seed is None else own.seed,
+                    tags={**said.tags, **own.tags},
+                    primary_metric=own.primary_metric or said.primary_metric,
+                    directions={**said.directions, **own.directions},
+                    config_patterns=list(dict.fromkeys([*own.config_patterns, *said.config_patterns])),
+                )
+                self._params = {**said.params, **self._params}
+                self._configs = [*self._configs, *said.configs]
+                known = {entry["path"] for entry in self._data}
+                self._data += [entry for entry in said.data if entry.get("path") not in known]
+                self._dataset |= said.dataset
+                self._summary = said.summary or self._summary
+                for warning in said.warnings:
+                    self.warn(warning)
+            self._write_resolved()
+
     # -- the end --------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
@@ -167,11 +218,12 @@ class RunWriter(RunLog):
         if self._pid != os.getpid() or self._status != "running":
             return
         if isinstance(error, str):
-            self._end("failed", Failure(type="Failure", message=error))
+            self._end("failed", Failure(type="Failure", message=relative_text(error, self._spec.root)))
             return
-        self._log_file.write("".join(traceback.format_exception(error)).rstrip("\n") + "\n")
+        trace = "".join(traceback.format_exception(error)).rstrip("\n") + "\n"
+        self._log_file.write(relative_text(trace, self._spec.root))
         message = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
-        message = message.replace(f"{self._spec.root}{os.sep}", "")
+        message = relative_text(message, self._spec.root)
         failure = Failure(type=type(error).__name__, message=message, where=_where(error, self._spec.root))
         self._end("failed", failure)
 
@@ -222,6 +274,11 @@ class RunWriter(RunLog):
             )
         with explained(f"finishing the run {self.id}"):
             counts = self._items.close()
+            if twice := self._items.duplicates:
+                self.warn(
+                    f"{twice} item{'s were' if twice > 1 else ' was'} logged under an id that another process had "
+                    f"logged: the first counts, the other{'s are' if twice > 1 else ' is'} in {layout.ITEMS_TWICE}"
+                )
             self._history.close()
             self._log_file.close()
             self._note_changed_data()
@@ -398,4 +455,7 @@ def _end_open_runs() -> None:
             if failure is not None and failure is not writer._old_error:  # noqa: SLF001 - same module
                 writer.fail(failure)
             else:
+                writer.warn(
+                    "the run was not ended by its program: finish() was called when the interpreter ended"
+                )
                 writer.finish()

@@ -232,7 +232,7 @@ def test_help(corrida, command):
 def test_wrong_items_where_correct_is_text_or_numbers(toy, corrida):
     (toy.root / "odd_items.py").write_text(
         "import polars as pl\nfrom corrida import Outcome\n"
-        "def table(**columns): return Outcome(items=pl.DataFrame({'item_id': ['1', '2', '3'], **columns}))\n"
+        "def table(**columns): return Outcome(metrics={}, items=pl.DataFrame({'item_id': ['1', '2', '3'], **columns}))\n"
         "def text(): return table(correct=['true', 'False', None])\n"
         "def number(): return table(correct=[1.0, 0.0, float('nan')])\n"
         "def answers(): return table(output=['a', 'b', 'c'], expected=['a', 'x', None])\n"

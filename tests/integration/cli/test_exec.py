@@ -193,9 +193,12 @@ def test_a_time_that_is_text_is_said_and_costs_no_other_metric(project, corrida)
         project,
         "import os, pathlib\n"
         "d = pathlib.Path(os.environ['CORRIDA_RUN_DIR'])\n"
-        "(d / 'history.jsonl').write_text('{\"step\": 1, \"time\": \"12:00\", \"loss\": 3}\\n')\n",
+        '(d / \'history.jsonl\').write_text(\'{"step": 1, "time": "12:00", "loss": 3}\\n\')\n',
     )
-    assert "the column time of history.jsonl is text" in corrida("exec", "--run-id", "a", "--", PYTHON, script).err
+    assert (
+        "the column time of history.jsonl is text"
+        in corrida("exec", "--run-id", "a", "--", PYTHON, script).err
+    )
     from corrida import Store
 
     assert Store("runs").get("a").history()["loss"].to_list() == [3.0]
@@ -235,7 +238,7 @@ def test_a_request_to_end_while_the_command_starts_is_handed_on(project, corrida
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     monkeypatch.setattr(subprocess, "Popen", start)
     try:
-        corrida("exec", "--run-id", "a", "--", "sleep", 20, code=143)
+        corrida("exec", "--run-id", "a", "--", "sleep", 5, code=143)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert [process.poll() for process in started] == [-signal.SIGTERM]

@@ -69,7 +69,15 @@ def test_the_largest_filter_that_is_allowed_works(project, finished):
     deep = "(" * 50 + wide + ")" * 50
     long = f"id in ({', '.join(['1'] * 9_998)}, 'a')"
     nots = "not " * 50 + "metrics.f1 > 0"
-    for text in (wide, deep, long, nots):
+    mixed = right = left = both = "metrics.f1 > 0"
+    for _ in range(50):
+        right = f"id = 'a' and (id = 'b' or {right})"
+        left = f"({left} or id = 'b') and id = 'a'"
+    for _ in range(25):
+        mixed = f"id = 'a' and not (id = 'b' and id = 'a' or {mixed} and id = 'c')"
+    for _ in range(5):
+        both = f"id = 'a' and ({both} and id = 'a' or {both} or id = 'b')"
+    for text in (wide, deep, long, nots, right, left, mixed, both):
         assert [r.id for r in store.runs(filter=text)] == ["a"]
     assert compile_filter("id = 'a' \n ")
     with pytest.raises(InvalidFilter, match="at most"):

@@ -112,3 +112,9 @@ def test_text_and_markdown():
     assert "| 1 | a\\_b |" in text
     assert r"see \[x\](http://e) \~1\~ \<b> \`c\` \*d\*" in text
     assert "\n\n\n" not in text
+
+
+def test_names_of_columns_cannot_steer_the_terminal():
+    table = Table(("id", "x\x1b[31m\n"), [["a" * 30, "b"]], whole=frozenset({0}))
+    for width in (None, 20):
+        assert not {"\x1b", "\n"} & set("".join(table_lines(table, width)))

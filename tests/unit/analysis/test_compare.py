@@ -9,8 +9,8 @@ import pytest
 
 import corrida
 from corrida.analysis.blocks import to_markdown, to_text
-from corrida.analysis.compare import compare_metrics, format_difference
 from corrida.analysis.compare_report import comparison_blocks
+from corrida.analysis.metrics_diff import compare_metrics, format_difference
 from corrida.errors import CorridaError, InvalidMetric
 
 

@@ -87,16 +87,24 @@ def read_configs(files: Sequence[Path], root: Path) -> list[tuple[str, bytes]]:
     return pairs
 
 
-def copy_configs(run_dir: Path, configs: Iterable[tuple[str, bytes]]) -> list[ConfigCopy]:
+def copy_configs(
+    run_dir: Path, configs: Iterable[tuple[str, bytes]], there: Iterable[ConfigCopy] = ()
+) -> list[ConfigCopy]:
     """Write the exact bytes of each configuration into the run folder.
 
     The copy of ``rules/a.json`` is ``config/rules/a.json``, and that of ``config/a.json`` is ``config/a.json``:
     a folder that is called config already is not nested in another. One from outside the project keeps its
     name only. Where two would meet, the later gets a number.
+
+    Args:
+        run_dir: the run folder.
+        configs: pairs of place in the project and bytes.
+        there: copies that lie in the folder already.
     """
     copies: list[ConfigCopy] = []
-    taken: set[str] = set()
-    folders: set[str] = set()
+    names = [PurePosixPath(copy.file).relative_to(layout.CONFIG_DIR) for copy in there]
+    taken = {_folded(name) for name in names}
+    folders = {_folded(parent) for name in names for parent in name.parents}
     for origin, data in configs:
         place = PurePosixPath(origin)
         if ".." in place.parts or place.is_absolute():

@@ -5,7 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import re
+import site
 import sys
+import sysconfig
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -100,3 +104,52 @@ def _relative_argument(argument: str, root: Path) -> str:
         return argument
     relative = os.path.relpath(argument, root)
     return Path(argument).name if relative.startswith(os.path.join("..", "..", "..")) else relative  # noqa: PTH118
+
+
+def relative_text(text: str, root: Path) -> str:
+    """Return a message or a traceback without the places of this machine, so that the record holds none.
+
+    Args:
+        text: what may name files of the project, of installed packages, of the user's folder and temporary ones.
+        root: the project folder.
+    """
+    for pattern, short in _places(str(root), _cwd()):
+        text = pattern.sub(short, text)
+    return text
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(maxsize=8)
+def _places(root: str, cwd: str) -> list[tuple[re.Pattern[str], str]]:
+    paths = sysconfig.get_paths()
+    named = {
+        root: "",
+        cwd: "",
+        paths["purelib"]: "site-packages",
+        paths["platlib"]: "site-packages",
+        site.getusersitepackages(): "site-packages",
+        paths["stdlib"]: "python",
+        str(Path(__file__).parents[2]): "corrida",
+        sys.prefix: "prefix",
+        sys.base_prefix: "prefix",
+        tempfile.gettempdir(): "tmp",
+        os.path.expanduser("~"): "~",  # noqa: PTH111 - also without a home
+    }
+    for place, short in list(named.items()):
+        if place:
+            named.setdefault(os.path.realpath(place), short)
+    found = []
+    for place in sorted(named, key=len, reverse=True):  # the innermost first
+        if place.count("/") and place.strip("/") and os.path.isabs(place):  # noqa: PTH117
+            short, start, end = named[place], r"(?<![\w.-])", r"(?![\w-]|\.\w)"
+            exact = re.escape(place.rstrip("/"))
+            if not short:  # a path below the project is relative to it
+                found.append((re.compile(f"{start}{exact}/(?=[^\\s/\"'])"), ""))
+            found.append((re.compile(start + exact + end), short or "."))
+    return found
