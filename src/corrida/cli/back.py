@@ -75,7 +75,10 @@ def restore(
 def _confirmed(count: int) -> bool:
     if not sys.stdin.isatty():
         return True  # a script means what it says; nothing unsaved is overwritten, and undo takes it back
-    return click.confirm(f"Write {count} file{'s' if count > 1 else ''}?")
+    if click.confirm(f"Write {count} file{'s' if count > 1 else ''}?"):
+        return True
+    say("nothing was changed")
+    return False
 
 
 def _plan_json(plan: RestorePlan) -> dict[str, Any]:
@@ -167,7 +170,10 @@ def trash(back: tuple[str, ...], *, empty: bool, yes: bool, as_json: bool, store
         else:
             say("\n".join(there) if there else "the trash is empty")
         return 0
-    if not yes and not (sys.stdin.isatty() and click.confirm(f"Delete {len(there)} runs for good?")):
+    if not yes and not (
+        sys.stdin.isatty()
+        and click.confirm(f"Delete {len(there)} run{'s' if len(there) > 1 else ''} for good?")
+    ):
         say("corrida: nothing was deleted; add --yes to delete without being asked", err=True)
         return 1
     deleted = opened.empty_trash()

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def store_option(function: F) -> F:
     """Add ``--store``."""
     return click.option(
-        "--store", metavar="DIR", help="The folder of the runs [default: corrida.toml, CORRIDA_DIR, runs]."
+        "--store", metavar="DIR", help="The folder of the runs [default: CORRIDA_DIR, corrida.toml, runs]."
     )(function)
 
 

@@ -45,6 +45,8 @@ def compare(
     """
     from corrida.analysis.compare import compare_runs
 
+    if as_markdown and as_json:
+        raise click.UsageError("give --md or --json, not both")
     if a and latest:
         raise click.UsageError("give two runs, or --latest, not both")
     project = open_project(store)

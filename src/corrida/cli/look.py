@@ -67,8 +67,10 @@ def list_(
         print_json([run.as_json() for run in shown])
         return 0
     from corrida.analysis.blocks import Line
+    from corrida.runs.query import compile_order
 
     chosen = filter_ or pipeline
+    sorted_by = [name for name, _ in compile_order(sort)] if sort else []
     if not shown:
         if chosen and len(opened):
             hint = _unknown_names(opened, filter_) if filter_ else ""
@@ -81,7 +83,7 @@ def list_(
             )
         return 0
     folded, families = (shown, {}) if everything else _fold(shown)
-    blocks: list[Block] = [_runs_table(folded, columns, families)]
+    blocks: list[Block] = [_runs_table(folded, columns, families, sorted_by)]
     if more:
         count = "" if chosen else f"{len(opened) - len(shown)} "
         blocks.append(Line(f"… {count}more; --all shows every run", "quiet", 1))
@@ -104,10 +106,15 @@ def _unknown_names(store: Store, text: str) -> str:
     return f" ({'; '.join(hints)})" if hints else ""
 
 
-def _runs_table(runs: Sequence[RunRecord], columns: str | None, families: dict[str, int]) -> Table:
+def _runs_table(
+    runs: Sequence[RunRecord], columns: str | None, families: dict[str, int], sorted_by: Sequence[str]
+) -> Table:
     from corrida.analysis.blocks import Table
 
     fields = _chosen_fields(columns) if columns else _fields(runs)
+    fields += [
+        (name.removeprefix("metrics."), name) for name in sorted_by if name not in {f for _, f in fields}
+    ]
     names = [field for _, field in fields]
     primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
     numbers = {i for i, f in enumerate(names) if f.startswith("metrics.") or f in {"duration", "seed"}}
@@ -173,10 +180,9 @@ def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
         fields = [f for f in fields if f[1] != "pipeline"]
         fields += [(c.header, c.field) for c in own if c.field not in {f for _, f in fields}]
     else:
-        names = list(dict.fromkeys(r.primary_metric.name for r in runs if r.primary_metric))
-        if not names:
-            names = list(dict.fromkeys(m for r in runs for m in r.metrics))[:3]
-        fields += [(name, f"metrics.{name}") for name in names[:4]]
+        names = dict.fromkeys(r.primary_metric.name for r in runs if r.primary_metric)
+        names |= dict.fromkeys(m for r in runs if not r.primary_metric for m in list(r.metrics)[:3])
+        fields += [(name, f"metrics.{name}") for name in list(names)[:5]]
     for name in ("source", "description", "notes"):
         if any(_text(run, name) for run in runs) and name not in {f for _, f in fields}:
             fields.append((name, name))

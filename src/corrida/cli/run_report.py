@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table
 from corrida.cli.common import short_duration, short_time
+from corrida.runs import layout
+from corrida.runs.files import read_lines
 from corrida.runs.numbers import format_number
 from corrida.runs.record import flatten
 
@@ -29,6 +31,7 @@ def run_blocks(run: RunRecord) -> list[Block]:
             for name in run.metrics
         ]
         blocks += [Heading("Metrics"), Table(("metric", "value"), rows, frozenset({1}), styles)]
+    blocks += _steps(run)
     if run.item_counts:
         counts = ", ".join(f"{count} {name}" for name, count in run.item_counts.items() if name != "count")
         text = f"{run.item_counts['count']} items" + (f": {counts}" if counts else "")
@@ -69,6 +72,22 @@ def _head(run: RunRecord) -> list[Block]:
     return blocks
 
 
+def _steps(run: RunRecord) -> list[Block]:
+    """Return how far the step metrics go, and the last value of each."""
+    path = run.dir / layout.HISTORY
+    if not path.exists():
+        return []
+    last: dict[str, tuple[int, float]] = {}
+    calls = 0
+    for row in read_lines(path):
+        if isinstance(row.get("metrics"), dict):
+            calls += 1
+            last |= {name: (int(row.get("step", 0)), float(value)) for name, value in row["metrics"].items()}
+    rows = [[name, format_number(value), str(step)] for name, (step, value) in last.items()]
+    table = Table(("metric", "last", "at step"), rows, frozenset({1, 2}))
+    return [Heading("Steps"), Line(f"{calls} logging call{'s' if calls != 1 else ''}", "plain", 1), table]
+
+
 def _fact(name: str, value: str, style: Style = "plain") -> Line:
     return Line(name.ljust(_NAMES) + value, style, 1, hang=_NAMES)
 
@@ -77,7 +96,10 @@ def _inputs(run: RunRecord) -> list[Block]:
     blocks: list[Block] = []
     params = list(flatten(run.params).items())
     if params:
-        rows = [[name, str(value)] for name, value in params[:_SHOWN]]
+        rows = [
+            [name, format_number(value) if isinstance(value, float) else str(value)]
+            for name, value in params[:_SHOWN]
+        ]
         blocks += [Heading("Parameters"), Table(("name", "value"), rows)]
         if len(params) > _SHOWN:
             blocks.append(Line(f"… {len(params) - _SHOWN} more in {run.id}/config.yaml", "quiet", 1))

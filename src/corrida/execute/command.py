@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
@@ -29,7 +29,6 @@ from corrida.execute.options import (
 from corrida.launch import code_digests, data_paths, enclosing_run
 from corrida.project import RUN_VARIABLE, PipelineSettings, Project
 from corrida.runs import layout
-from corrida.runs.numbers import metrics_from_file
 from corrida.runs.plain import plain
 from corrida.runs.run_file import Invocation
 from corrida.runs.snapshot.configs import expand_patterns, read_configs
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 0.2  # seconds between looks whether the command has ended, while it prints nothing
 _WAIT_AT_MOST = 1.0
 _PIPE_HOLDS = 2**20  # the most that two pipes still hold when the command has ended
+
+_SPECIAL = ("NaN", "Infinity", "-Infinity")
 
 
 def run_command(
@@ -232,8 +233,12 @@ def _take_over(writer: RunWriter) -> None:
     metrics = writer.dir / layout.METRICS
     if metrics.is_file():
         try:
-            content = msgspec.json.decode(metrics.read_bytes(), type=dict[str, float | str])
-            writer.log_metrics(metrics_from_file(content))
+            data = metrics.read_bytes()
+            numbers, others = _numbers_of(msgspec.json.decode(data, type=dict[str, Any]))
+            if others:
+                writer.save_bytes("metrics-unread.json", data)
+                writer.warn(f"{', '.join(others)} in {layout.METRICS} is no number (kept as metrics-unread.json)")
+            writer.log_metrics(numbers)
         except (msgspec.DecodeError, ValueError, CorridaError) as error:
             metrics.rename(writer.dir / "metrics-unread.json")
             writer.warn(f"{layout.METRICS} was not taken over (kept as metrics-unread.json): {error}")
@@ -250,6 +255,16 @@ def _take_over(writer: RunWriter) -> None:
                 (writer.dir / f"{table.stem}-unread{table.suffix}").unlink()
             except CorridaError as error:
                 writer.warn(f"{name} was not taken over: {error}")
+
+
+def _numbers_of(content: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
+    """Return what of metrics.json is a number, and the names of the rest."""
+    found = {
+        name: float(value) if isinstance(value, str) else value
+        for name, value in content.items()
+        if isinstance(value, int | float) or value in _SPECIAL
+    }
+    return found, [name for name in content if name not in found]
 
 
 def _take_over_history(writer: RunWriter) -> None:

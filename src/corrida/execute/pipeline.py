@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ITEM_IDS = "item_ids.txt"
+_OWN_FILES = frozenset({"registry.py", "history.py", "items.py", "run_log.py", "pipeline.py"})
 Progress = Callable[[Iterable[Any], "int | None", str], Iterator[Any]]
 
 
@@ -246,7 +247,9 @@ def _names(folder: Path) -> set[str]:
 def _failed(writer: RunWriter, error: Exception) -> PipelineFailed:
     """End the run as failed by ``error``, and return what to tell the person."""
     writer.fail(error)
-    place = f" in {writer.failure.where}" if writer.failure and writer.failure.where else ""
+    where = writer.failure.where if writer.failure else ""
+    # Where corrida's own code noticed it, the file says nothing to the person.
+    place = "" if not where or where.split(":")[0] in _OWN_FILES else f" in {where}"
     kept = (
         f"; the run {writer.id} is kept as failed, and its log.txt has the traceback" if writer.keeps else ""
     )

@@ -129,11 +129,19 @@ def test_a_program_that_is_not_there_leaves_no_run(project, corrida):
 
 def test_metrics_that_cannot_be_read_are_kept_aside_and_said(project, corrida):
     said = corrida(
-        "exec", "--run-id", "a", "--", "sh", "-c", "echo '{\"a\": {}}' > $CORRIDA_RUN_DIR/metrics.json"
+        "exec",
+        "--run-id",
+        "a",
+        "--",
+        "sh",
+        "-c",
+        'echo \'{"a": {}, "b": 2, "c": "NaN"}\' > $CORRIDA_RUN_DIR/metrics.json',
     )
+    assert "a in metrics.json is no number" in said.err
+    assert corrida("show", "a", "--json").json["metrics"] == {"b": 2.0, "c": "NaN"}
+    assert '"a": {}' in (project / "runs/a/metrics-unread.json").read_text(encoding="utf-8")
+    said = corrida("exec", "--run-id", "b", "--", "sh", "-c", "echo '{' > $CORRIDA_RUN_DIR/metrics.json")
     assert "metrics.json was not taken over" in said.err
-    assert corrida("show", "a", "--json").json["metrics"] == {}
-    assert (project / "runs/a/metrics-unread.json").exists()
 
 
 def test_a_section_of_the_project_counts_for_commands_too(toy, corrida):

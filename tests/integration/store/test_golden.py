@@ -47,7 +47,7 @@ def test_every_seal_fits(golden):
         "run_full": [],
         "run_first": [],
     }
-    assert found["run_full"].files == 10
+    assert found["run_full"].files == 11
 
 
 def test_all_of_a_finished_run(golden):

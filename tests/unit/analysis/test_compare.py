@@ -173,7 +173,7 @@ def test_nothing_differs(make):
     a = make("a", {"precision": 1}, rules=[])
     text = str(corrida.compare(a, a))
     assert "byte for byte" in text
-    assert "the same data, code, packages and machine" in text
+    assert "the same packages and machine; no data is recorded; code is not recorded (no git)" in text
     assert to_markdown(comparison_blocks(corrida.compare(a, a)))
 
 
