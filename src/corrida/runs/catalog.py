@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from corrida.errors import InvalidFilter, StoreError
-from corrida.runs.folders import RACY_NS, read_folder, signature
+from corrida.runs.folders import RACY_NS, Found, read_folder, signature
 from corrida.runs.ids import is_run_id
 from corrida.runs.index_file import index_line
 from corrida.runs.numbers import metrics_from_file
@@ -37,7 +37,6 @@ from corrida.runs.run_file import (
     Git,
     ListColumn,
     PrimaryMetric,
-    RunFile,
     RunHeader,
 )
 
@@ -283,7 +282,7 @@ class Catalog:
 
     def _apply(self, candidates: dict[str, str], gone: frozenset[str], strays: str | None = None) -> Seen:
         """Read the candidates whose signature differs, and write what changed in one transaction."""
-        rows: list[tuple[RunHeader, RunFile | None, str]] = []
+        rows: list[Found] = []
         vanished, without_run = set(gone), set()
         now = time.time()
         for run_id, seen in candidates.items():
@@ -306,19 +305,18 @@ class Catalog:
                 changed = self._write(rows, vanished)
         return Seen(changed, gone | vanished - without_run)
 
-    def _write(
-        self, rows: Sequence[tuple[RunHeader, RunFile | None, str]], vanished: Iterable[str]
-    ) -> frozenset[str]:
+    def _write(self, rows: Sequence[Found], vanished: Iterable[str]) -> frozenset[str]:
         """Write runs and remove others; return those whose line of index.json is new or another."""
         removed, changed = 0, set()
         for run_id in vanished:
             removed += self._db.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount
-        for header, content, seen in rows:
-            line = index_line(content) if content and header.status in SEALED else None
-            before = self._db.execute("SELECT line FROM runs WHERE id = ?", (header.id,)).fetchone()
+        for found in rows:
+            run_id, sealed = found.header.id, found.header.status in SEALED
+            line = index_line(found.content) if found.content and sealed else None
+            before = self._db.execute("SELECT line FROM runs WHERE id = ?", (run_id,)).fetchone()
             if (before[0] if before else None) != line:
-                changed.add(header.id)
-            self._put(header, line, seen)
+                changed.add(run_id)
+            self._put(found, line)
         if changed or removed:
             self._db.execute("DELETE FROM meta WHERE key = 'index'")
         return frozenset(changed)
@@ -332,15 +330,16 @@ class Catalog:
         """Remember that index.json, whose ``state`` is given, says what the catalog says."""
         self._healing(lambda: self._db.execute("INSERT OR REPLACE INTO meta VALUES ('index', ?)", (state,)))
 
-    def _put(self, header: RunHeader, line: bytes | None, seen: str) -> None:
+    def _put(self, found: Found, line: bytes | None) -> None:
+        header = found.header
         encode = _encoders()[0].encode
         sealed = header.status in SEALED
         git = header.git
         n = self._db.execute(
             _UPSERT,
             (
-                header.id, seen, int(sealed), header.pipeline, header.status, header.created, header.finished,
-                header.duration, _integer(header.order), header.source, header.description, header.notes, _integer(header.seed),
+                header.id, found.signature, int(sealed), header.pipeline, header.status, header.created, header.finished,
+                header.duration, _integer(header.order), header.source, header.description, found.notes, _integer(header.seed),
                 header.parent, git.commit if git else None, git.branch if git else None,
                 msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
                 encode(header), line,

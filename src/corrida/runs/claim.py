@@ -58,7 +58,8 @@ def ensure_store(root: Path) -> None:
         attributes = root / ".gitattributes"
         if not attributes.exists():
             # Two branches add lines at the same place; both are wanted.
-            text = f"{layout.INDEX} merge=union\n{layout.ALIASES} merge=union\n"
+            names = (layout.INDEX, layout.ALIASES, layout.ANNOTATIONS)
+            text = "".join(f"{name} merge=union\n" for name in names)
             atomic_write(attributes, text.encode(), durable=False, scratch=private)
         content = {"format_version": layout.FORMAT_VERSION, "id": uuid.uuid4().hex}
         atomic_write(private / layout.STORE_FILE, msgspec.json.encode(content) + b"\n", durable=False)

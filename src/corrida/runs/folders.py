@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from corrida.errors import CorridaError, DamagedRun
 from corrida.runs import layout
-from corrida.runs.annotations import merge_tags, read_annotations, timestamp
+from corrida.runs.annotations import merge_tags, notes_of, read_annotations, timestamp
 from corrida.runs.plain import plain
 from corrida.runs.run_file import SEALED, Failure, RunFile, RunHeader, Status, decode_run_file, derive_status
 
@@ -30,12 +31,24 @@ def signature(root: Path, run_id: str) -> str | None:
     return f"{outer.st_mtime_ns}.{inner.st_mtime_ns}.{inner.st_size}.{inner.st_ino}"
 
 
-def read_folder(folder: Path, seen: str, now: float) -> tuple[RunHeader, RunFile | None, str] | None:
-    """Read a run folder for the catalog; None when it holds no run.
+class Found(NamedTuple):
+    """What the catalog keeps of a run folder.
 
-    Returns:
-        The header, the whole content where it can be read, and the signature, empty when it is not to be trusted yet.
+    Attributes:
+        header: what every reader gets.
+        content: the whole of run.json, where it can be read.
+        signature: of the folder; empty when it is not to be trusted yet.
+        notes: the note it was started with and those added since, one a line; None without any.
     """
+
+    header: RunHeader
+    content: RunFile | None = None
+    signature: str = ""
+    notes: str | None = None
+
+
+def read_folder(folder: Path, seen: str, now: float) -> Found | None:
+    """Read a run folder for the catalog; None when it holds no run."""
     path = folder / layout.RUN
     content: RunFile | None = None
     try:
@@ -44,23 +57,25 @@ def read_folder(folder: Path, seen: str, now: float) -> tuple[RunHeader, RunFile
     except FileNotFoundError:
         if not is_half_born(folder):
             return None
-        return _placeholder(folder, "crashed", None), None, ""
+        return Found(_placeholder(folder, "crashed", None))
     except (CorridaError, OSError) as error:
         message = str(error) if isinstance(error, DamagedRun) else f"{layout.RUN} cannot be read: {error}"
         failure = Failure(type=type(error).__name__, message=message)
         # Looked at again each time: rights and the version of corrida change without a trace in the folder.
-        return _placeholder(folder, "unreadable", failure), None, ""
+        return Found(_placeholder(folder, "unreadable", failure))
     status = derive_status(content, heartbeat, now)
+    annotations = read_annotations(folder)
+    notes = [content.notes, *(note.text for note in notes_of(annotations))]
     fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
     fields |= {
         "params": plain(content.params),
         "status": status,
-        "tags": merge_tags(content.tags, read_annotations(folder)),
+        "tags": merge_tags(content.tags, annotations),
     }
     header = RunHeader(**fields)
     newest = max(int(part) for part in seen.split(".")[:2])
     settled = status in SEALED and now * 1e9 - newest > RACY_NS
-    return header, content, seen if settled else ""
+    return Found(header, content, seen if settled else "", "\n".join(filter(None, notes)) or None)
 
 
 def _placeholder(folder: Path, status: Status, error: Failure | None) -> RunHeader:

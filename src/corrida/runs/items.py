@@ -64,6 +64,9 @@ class ItemsWriter:
         if kind.is_float() or kind.is_nested() or kind == pl.Object:
             raise InvalidData(f"item_id is a column of {kind}; pass the ids as text or integers")
         frame = frame.with_columns(pl.col("item_id").cast(pl.String))
+        if "correct" in frame.columns:
+            truth = [_truth(value) for value in frame["correct"].to_list()]
+            frame = frame.with_columns(pl.Series("correct", truth, dtype=pl.Boolean))
         ids = self._checked(frame["item_id"].to_list())
         self._close_rows()
         with explained("writing items"):
@@ -153,9 +156,23 @@ def _as_item(row: Any) -> dict[str, Any]:
     if not isinstance(name, str | int):
         raise InvalidData(f"the item_id {name!r} is a {type(name).__name__}; pass text or an integer")
     item["item_id"] = str(name)
-    if item.get("correct") in (0, 1):
-        item["correct"] = bool(item["correct"])
+    if "correct" in item:
+        item["correct"] = _truth(item["correct"])
     return item
+
+
+def _truth(value: Any) -> bool | None:
+    """Return a truth value; 1 and 0, and the words of a CSV, are taken for one, and NaN for nothing."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return None
+    word = value.lower() if isinstance(value, str) else value
+    if word in (1, "true"):
+        return True
+    if word in (0, "false"):
+        return False
+    raise InvalidData(
+        f"{value!r} in the column correct is neither true nor false; partial credit goes into score"
+    )
 
 
 def _cell(value: Any) -> Any:

@@ -391,7 +391,7 @@ class Store:
         """
         operation = journal.last_undoable(self.root)
         if operation is None:
-            raise Refused("there is nothing to undo: no restore or removal is on record in this store")
+            raise Refused("there is nothing left to undo: no restore or removal of this store stands")
         if operation.kind == "restore":
             return operation, undo_restore(self.root, operation)
         back = trash.bring_back(self.root, operation.runs)

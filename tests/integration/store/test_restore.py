@@ -65,7 +65,7 @@ def test_unsaved_files_are_refused_and_force_takes_them(two, store):
     assert store.restore(store.plan_restore("one", two)) is None
     assert set(store.undo()[1]) == set(OLD)
     assert files(two) == NEW
-    with pytest.raises(Refused, match="nothing to undo"):
+    with pytest.raises(Refused, match="nothing left to undo"):
         store.undo()
 
 
@@ -274,7 +274,7 @@ def test_a_kill_at_any_point_leaves_all_old_or_all_new(two, start, undoing, exac
             work()
             assert files(two) == after
         if undoing:
-            with pytest.raises(Refused, match="nothing to undo"):
+            with pytest.raises(Refused, match="nothing left to undo"):
                 store.undo()
         else:
             assert store.undo()[0].kind == "restore"
