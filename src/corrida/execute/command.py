@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
@@ -22,22 +23,23 @@ from corrida.errors import BadInput, CorridaError
 from corrida.execute.options import (
     Executed,
     RunOptions,
+    asked_for,
     open_writer,
     primary_metric,
     working_folder,
 )
-from corrida.launch import code_digests, data_paths, enclosing_run
+from corrida.launch import code_digests
 from corrida.project import RUN_VARIABLE, PipelineSettings, Project
 from corrida.runs import layout
 from corrida.runs.plain import plain
 from corrida.runs.run_file import Invocation
-from corrida.runs.snapshot.configs import expand_patterns, read_configs
+from corrida.runs.snapshot.configs import relative_name
 from corrida.runs.snapshot.environment import relative_argv
-from corrida.runs.store import check_tags
-from corrida.runs.writer import RunSpec, RunWriter
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from corrida.runs.writer import RunWriter
 
 _LOOK_EVERY = 0.2  # seconds between looks whether the command has ended, while it prints nothing
 _WAIT_AT_MOST = 1.0
@@ -77,34 +79,20 @@ def run_command(
     """
     name = pipeline or _command_name(command)
     settings = project.settings.pipelines.get(name) or PipelineSettings()
-    patterns = list(options.configs or settings.configs)
-    configs = read_configs(expand_patterns(patterns, project.root, "configuration"), project.root)
-    spec = RunSpec(
-        pipeline=name,
-        root=project.root,
-        run_id=options.run_id,
-        run_tag=options.run_tag,
-        source=options.source or settings.source,
-        description=options.description or settings.description,
-        notes=options.notes,
-        tags=check_tags({**settings.tags, **options.tags}),
-        seed=options.seed if options.seed is not None else settings.seed,
-        parent=enclosing_run(project.store_folder),
+    asked = asked_for(project, name, options, settings, argv=argv)
+    spec = replace(
+        asked,
         params={**settings.set, **options.overrides},
-        configs=configs,
-        config_patterns=[p for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
-        data=data_paths(project.root, options.data or settings.data),
         primary_metric=primary_metric("", {}, settings),
         invocation=Invocation(
             kind="command",
             overrides=plain(dict(options.overrides)),
-            data=tuple(options.data or settings.data),
+            data=tuple(relative_name(path, project.root) for path in asked.data),
             command=tuple(relative_argv(command, project.root)),
             folder=working_folder(project),
             code=code_digests([Path.cwd() / part for part in command[:4]], project.root),
             corrida=__version__,
         ),
-        argv=argv,
         capture=False,
     )
     with open_writer(project, spec, save=options.save) as writer:
@@ -237,7 +225,9 @@ def _take_over(writer: RunWriter) -> None:
             numbers, others = _numbers_of(msgspec.json.decode(data, type=dict[str, Any]))
             if others:
                 writer.save_bytes("metrics-unread.json", data)
-                writer.warn(f"{', '.join(others)} in {layout.METRICS} is no number (kept as metrics-unread.json)")
+                writer.warn(
+                    f"{', '.join(others)} in {layout.METRICS} is no number (kept as metrics-unread.json)"
+                )
             writer.log_metrics(numbers)
         except (msgspec.DecodeError, ValueError, CorridaError) as error:
             metrics.rename(writer.dir / "metrics-unread.json")

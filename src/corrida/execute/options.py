@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corrida.errors import InvalidConfig
-from corrida.launch import begin
+from corrida.launch import begin, data_paths, enclosing_run
 from corrida.runs.run_file import PrimaryMetric
-from corrida.runs.snapshot.configs import relative_name
+from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
+from corrida.runs.store import check_tags
+from corrida.runs.writer import RunSpec
 
 if TYPE_CHECKING:
     from corrida.project import PipelineSettings, Project
     from corrida.runs.record import RunRecord
-    from corrida.runs.writer import RunSpec, RunWriter
+    from corrida.runs.writer import RunWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,34 @@ class Executed:
     metrics: Mapping[str, float]
     summary: str
     warnings: Sequence[str]
+
+
+def asked_for(
+    project: Project, name: str, options: RunOptions, settings: PipelineSettings, *, argv: Sequence[str]
+) -> RunSpec:
+    """Return what the options ask for, and where they are silent what the project always uses.
+
+    Raises:
+        InvalidConfig, InvalidData: a file is missing or cannot be read.
+        InvalidName: a tag cannot be used.
+    """
+    patterns = list(options.configs or settings.configs)
+    return RunSpec(
+        pipeline=name,
+        root=project.root,
+        run_id=options.run_id,
+        run_tag=options.run_tag,
+        source=options.source or settings.source,
+        description=options.description or settings.description,
+        notes=options.notes,
+        tags=check_tags({**settings.tags, **options.tags}),
+        seed=options.seed if options.seed is not None else settings.seed,
+        parent=enclosing_run(project.store_folder),
+        configs=read_configs(expand_patterns(patterns, project.root, "configuration"), project.root),
+        config_patterns=[p for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
+        data=data_paths(project.root, options.data or settings.data),
+        argv=argv,
+    )
 
 
 @contextlib.contextmanager

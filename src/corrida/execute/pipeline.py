@@ -6,6 +6,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,11 +25,12 @@ from corrida.execute.item_ids import read_item_ids
 from corrida.execute.options import (
     Executed,
     RunOptions,
+    asked_for,
     open_writer,
     primary_metric,
     working_folder,
 )
-from corrida.launch import code_digests, data_paths, enclosing_run
+from corrida.launch import code_digests
 from corrida.pipelines.contract import ConfigFile, Data, Outcome, Pipeline
 from corrida.pipelines.registry import load_pipeline
 from corrida.project import PipelineSettings, Project
@@ -37,12 +39,12 @@ from corrida.runs.documents import parse_document
 from corrida.runs.plain import plain
 from corrida.runs.record import flatten
 from corrida.runs.run_file import Invocation, ListColumn
-from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
-from corrida.runs.store import check_tags
-from corrida.runs.writer import RunSpec, RunWriter
+from corrida.runs.snapshot.configs import relative_name
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from corrida.runs.writer import RunWriter
 
 T = TypeVar("T")
 _ITEM_IDS = "item_ids.txt"
@@ -138,30 +140,17 @@ def run_pipeline(
         StoreError: the store cannot be written.
     """
     pipeline, settings = pipeline_settings(project, name)
-    patterns = list(options.configs or settings.configs)
-    paths = expand_patterns(patterns, project.root, "configuration")
-    configs = read_configs(paths, project.root)
-    files = [ConfigFile(path, parse_document(path, content)) for path, content in configs]
-    config = pipeline.configure(files, {**settings.set, **options.overrides})
-    files_of_data = data_paths(project.root, options.data or settings.data)
+    asked = asked_for(project, name, options, settings, argv=argv)
+    files = [ConfigFile(path, parse_document(path, content)) for path, content in asked.configs]
+    overrides = {**settings.set, **options.overrides}
+    config = pipeline.configure(files, overrides)
     named = _named_files(project, pipeline.data_files(config))
     resolved = msgspec.to_builtins(config)
-    seed = options.seed if options.seed is not None else settings.seed
-    spec = RunSpec(
-        pipeline=name,
-        root=project.root,
-        run_id=options.run_id,
-        run_tag=options.run_tag,
-        source=options.source or settings.source,
-        description=options.description or settings.description,
-        notes=options.notes,
-        tags=check_tags({**settings.tags, **options.tags}),
-        seed=seed,
-        parent=enclosing_run(project.store_folder),
+    uses = settings.uses or name
+    spec = replace(
+        asked,
         params=_scalars(resolved),
-        configs=configs,
-        config_patterns=[p for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
-        data=list(dict.fromkeys([*files_of_data, *named.values()])),
+        data=list(dict.fromkeys([*asked.data, *named.values()])),
         roles={path: role for role, path in named.items()},
         resolved=resolved,
         primary_metric=primary_metric(pipeline.primary_metric, pipeline.directions, settings),
@@ -169,18 +158,17 @@ def run_pipeline(
         columns=[ListColumn(column.header, column.field) for column in pipeline.columns],
         invocation=Invocation(
             kind="pipeline",
-            uses=settings.uses or name,
-            overrides=plain({**settings.set, **options.overrides}),
-            data=tuple(relative_name(path, project.root) for path in files_of_data),
+            uses=uses,
+            overrides=plain(overrides),
+            data=tuple(relative_name(path, project.root) for path in asked.data),
             items=_ITEM_IDS if options.items else None,
             folder=working_folder(project),
-            code=code_digests([_source_of(settings.uses or name)], project.root),
+            code=code_digests([_source_of(uses)], project.root),
             corrida=__version__,
         ),
-        argv=argv,
     )
     item_ids = read_item_ids(project.root / options.items) if options.items else None
-    data = Data(files=files_of_data, named=named, item_ids=item_ids, seed=seed)
+    data = Data(files=asked.data, named=named, item_ids=item_ids, seed=asked.seed)
     with open_writer(project, spec, save=options.save) as writer:
         if item_ids is not None:
             writer.save_bytes(_ITEM_IDS, "".join(f"{item_id}\n" for item_id in sorted(item_ids)).encode())
