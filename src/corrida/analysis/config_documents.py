@@ -106,17 +106,17 @@ def same_meaning(a: Any, b: Any) -> bool:
     1 and 1.0 are the same, the order of keys does not matter, NaN equals NaN; but 1, true and "1" are three
     values. Any depth is fine: the walk uses no nested calls.
     """
-    todo = [(a, b)]
-    while todo:
-        left, right = todo.pop()
+    waiting = [(a, b)]
+    while waiting:
+        left, right = waiting.pop()
         if isinstance(left, dict) and isinstance(right, dict):
             if left.keys() != right.keys():
                 return False
-            todo.extend((value, right[key]) for key, value in left.items())
+            waiting.extend((value, right[key]) for key, value in left.items())
         elif isinstance(left, list) and isinstance(right, list):
             if len(left) != len(right):
                 return False
-            todo.extend(zip(left, right, strict=True))
+            waiting.extend(zip(left, right, strict=True))
         elif not same_scalar(left, right):
             return False
     return True
@@ -247,18 +247,18 @@ def _may_be_deep(data: bytes) -> bool:
 
 def _refuse_repeated_yaml_keys(root: Any) -> None:
     """Raise when one mapping of a YAML node tree names a key twice; the loader would keep only the last."""
-    todo, visited = [root], set()
-    while todo:
-        node = todo.pop()
+    waiting, visited = [root], set()
+    while waiting:
+        node = waiting.pop()
         if id(node) in visited or isinstance(node.value, str):
             continue
         visited.add(id(node))
         if node.id == "sequence":
-            todo.extend(node.value)
+            waiting.extend(node.value)
             continue
         seen: set[tuple[str, str]] = set()
         for key, value in node.value:
-            todo += (key, value)
+            waiting += (key, value)
             if isinstance(key.value, str) and key.tag != "tag:yaml.org,2002:merge":
                 name = (key.tag, key.value)
                 if name in seen:

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -80,13 +80,6 @@ _UPSERT = (
     f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - constants
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])} RETURNING n"
 )
-
-
-class Seen(NamedTuple):
-    """What a refresh noticed: runs whose line of index.json is new or another, and runs that are gone."""
-
-    changed: frozenset[str]
-    gone: frozenset[str]
 
 
 def cache_folder() -> Path:
@@ -172,13 +165,13 @@ class Catalog:
 
     # -- bringing it up to date -----------------------------------------------------------------------------
 
-    def refresh(self) -> Seen:
+    def refresh(self) -> None:
         """Bring the catalog up to date with the folders.
 
         Raises:
             StoreError: the store's folder cannot be read.
         """
-        return self._healing(self._refresh)
+        self._healing(self._refresh)
 
     def _healing(self, work: Callable[[], T]) -> T:
         """Do ``work`` alone; when the database is damaged or deleted under our hands, do it again on a new one.
@@ -215,21 +208,19 @@ class Catalog:
         chosen = dict.fromkeys(run_ids, "")
         self._healing(lambda: self._apply(chosen, frozenset()))
 
-    def _refresh(self) -> Seen:
+    def _refresh(self) -> None:
         try:
             state = os.stat(self._root)  # noqa: PTH116
         except FileNotFoundError:
-            everything = frozenset(row[0] for row in self._db.execute("SELECT id FROM runs"))
-            if everything:
+            if self._db.execute("SELECT 1 FROM runs LIMIT 1").fetchone():
                 self._reset()
-            return Seen(frozenset(), everything)
+            return
         except OSError as error:
             raise StoreError(f"the store {self._root.name} cannot be read: {error.strerror}") from None
-        gone: frozenset[str] = frozenset()
+        gone: set[str] = set()
         meta = dict(self._db.execute("SELECT key, value FROM meta"))
         inode = str(state.st_ino)  # as text: some file systems use all 64 bits
         if meta.get("inode") not in {None, inode}:
-            gone = frozenset(row[0] for row in self._db.execute("SELECT id FROM runs"))
             self._reset()
             meta = {}
         candidates = dict(self._db.execute("SELECT id, signature FROM runs WHERE sealed = 0"))
@@ -239,7 +230,7 @@ class Catalog:
         if meta.get("scanned") != state.st_mtime_ns:
             names = self._folders()
             known = {row[0] for row in self._db.execute("SELECT id FROM runs")}
-            gone |= known - names
+            gone = known - names
             candidates |= dict.fromkeys(names - known, "")
             meta["scanned"] = state.st_mtime_ns if scanned - state.st_mtime_ns > RACY_NS else 0
             meta["inode"] = inode
@@ -248,7 +239,7 @@ class Catalog:
         candidates |= {
             k: v for k, v in self._sample(int(meta.get("next") or 0)).items() if k not in candidates
         }
-        return self._apply(candidates, gone, str(meta.get("strays") or "[]"))
+        self._apply(candidates, gone, str(meta.get("strays") or "[]"))
 
     def _reset(self) -> None:
         with self._writing():
@@ -280,7 +271,7 @@ class Catalog:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (following,))
         return sample
 
-    def _apply(self, candidates: dict[str, str], gone: frozenset[str], strays: str | None = None) -> Seen:
+    def _apply(self, candidates: dict[str, str], gone: Iterable[str], strays: str | None = None) -> None:
         """Read the candidates whose signature differs, and write what changed in one transaction."""
         rows: list[Found] = []
         vanished, without_run = set(gone), set()
@@ -296,30 +287,26 @@ class Catalog:
                     without_run.add(run_id)
                 else:
                     rows.append(read)
-        changed: frozenset[str] = frozenset()
         strays_now = msgspec.json.encode(sorted(without_run)).decode()
         if rows or vanished or strays_now != (strays or strays_now):
             with self._writing():
                 if strays is not None:
                     self._db.execute("INSERT OR REPLACE INTO meta VALUES ('strays', ?)", (strays_now,))
-                changed = self._write(rows, vanished)
-        return Seen(changed, gone | vanished - without_run)
+                self._write(rows, vanished)
 
-    def _write(self, rows: Sequence[Found], vanished: Iterable[str]) -> frozenset[str]:
-        """Write runs and remove others; return those whose line of index.json is new or another."""
-        removed, changed = 0, set()
+    def _write(self, rows: Sequence[Found], vanished: Iterable[str]) -> None:
+        """Write runs and remove others; index.json is out of date when a line of it comes, goes or changes."""
+        changed = False
         for run_id in vanished:
-            removed += self._db.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount
+            changed |= self._db.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount > 0
         for found in rows:
             run_id, sealed = found.header.id, found.header.status in SEALED
             line = index_line(found.content) if found.content and sealed else None
             before = self._db.execute("SELECT line FROM runs WHERE id = ?", (run_id,)).fetchone()
-            if (before[0] if before else None) != line:
-                changed.add(run_id)
+            changed |= (before[0] if before else None) != line
             self._put(found, line)
-        if changed or removed:
+        if changed:
             self._db.execute("DELETE FROM meta WHERE key = 'index'")
-        return frozenset(changed)
 
     def index_is_current(self, state: str) -> bool:
         """Tell whether index.json, whose ``state`` is given, is what the runs of the catalog make it."""

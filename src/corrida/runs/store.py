@@ -375,10 +375,6 @@ class Store:
         ensure_store(self.root)
         return carry_out(self.root, plan, force=force)
 
-    def last_operation(self) -> Operation | None:
-        """Return what :meth:`undo` would take back."""
-        return journal.last_undoable(self.root)
-
     def undo(self) -> tuple[Operation, list[str]]:
         """Take back the last restore or removal that was not taken back yet.
 
