@@ -96,7 +96,7 @@ def start_run(
         ...     run.log_metrics({"precision": 0.64})
     """
     opened = store if isinstance(store, Store) else None
-    project = find_project(store=None if opened else store)  # type: ignore[arg-type]
+    project = find_project(store=None if opened is not None else store)  # type: ignore[arg-type]
     if opened is None:
         opened = project.store() if save else None
     if run_id is not None:
@@ -113,7 +113,7 @@ def start_run(
         notes=notes,
         tags=check_tags(_mapping("tags", tags)),
         seed=seed,
-        parent=parent or (enclosing_run(opened.root) if opened else None),
+        parent=parent or (enclosing_run(opened.root) if opened is not None else None),
         params=_mapping("params", params),
         configs=read_configs(expand_patterns(patterns, project.root, "configuration"), project.root),
         config_patterns=[os.fspath(p) for p in patterns if not os.path.isabs(p)],  # noqa: PTH117

@@ -112,3 +112,17 @@ def test_every_public_name_is_there():
     assert issubclass(corrida.errors.RunNotFound, CorridaError)
     with pytest.raises(AttributeError):
         corrida.nothing  # noqa: B018
+
+
+def test_starting_a_run_touches_no_catalog(project, monkeypatch):
+    cache = project / "cache"
+    monkeypatch.setenv("CORRIDA_CACHE_DIR", str(cache))
+    with corrida.start_run(run_id="a"):
+        pass
+    store = corrida.Store("runs")
+    assert store  # an empty one would be true as well
+    with corrida.start_run(store=store, run_id="b"):
+        pass
+    assert not cache.exists()
+    assert len(store) == 2
+    assert cache.exists()

@@ -220,6 +220,10 @@ class Store:
             return False
         return changed
 
+    def __bool__(self) -> bool:
+        """Return True: a store without runs is a store, and asking must not count them."""
+        return True
+
     def __len__(self) -> int:
         self.refresh()
         return self.catalog.count()
