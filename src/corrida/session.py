@@ -17,7 +17,6 @@ from corrida.launch import begin, code_digests, data_paths, enclosing_run
 from corrida.project import RUN_VARIABLE, find_project
 from corrida.runs.attached import attached_run
 from corrida.runs.handover import ScriptRun, script_run
-from corrida.runs.ids import validate_run_id
 from corrida.runs.run_file import Invocation, PrimaryMetric
 from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
 from corrida.runs.store import Store, check_tags
@@ -99,8 +98,6 @@ def start_run(
     project = find_project(store=None if opened is not None else store)  # type: ignore[arg-type]
     if opened is None:
         opened = project.store() if save else None
-    if run_id is not None:
-        validate_run_id(run_id)
     patterns = _listed(configs)
     files_of_data = data_paths(project.root, _listed(data))
     spec = RunSpec(

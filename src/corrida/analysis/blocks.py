@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from corrida.runs.plain import printable
+
 Style = Literal["plain", "good", "bad", "warning", "quiet", "strong"]
 
 # A column of texts is cut to no less than this; then whole columns are left out instead.
 _LEAST = 16
 _GAP = 2
 _WORDS = re.compile(r"(\s*)(\S+)")
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,6 @@ def _character_width(character: str) -> int:
     if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def printable(text: str) -> str:
-    """Return ``text`` without what would steer a terminal: escapes, bidirectional marks, lone surrogates."""
-    if text.isprintable():
-        return text
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}"
-        if c in _BIDI or (c not in "\n\t" and unicodedata.category(c) in {"Cc", "Cs"})
-        else c
-        for c in text
-    )
 
 
 def shorten(text: str, width: int) -> str:

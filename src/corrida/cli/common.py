@@ -71,7 +71,7 @@ def say(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
         nl: end the line.
         style: as of ``click.style``; only where colour is used.
     """
-    from corrida.analysis.blocks import printable
+    from corrida.runs.plain import printable
 
     text = printable(text)
     click.echo(click.style(text, **style) if style and in_colour() else text, err=err, nl=nl)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from corrida.analysis.blocks import Block, Style, Table
     from corrida.runs.record import RunRecord
-    from corrida.runs.run_file import ListColumn
+    from corrida.runs.run_file import Column
     from corrida.runs.store import Store
 
 _STATUS_STYLE: dict[str, Style] = {
@@ -189,7 +189,7 @@ def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     return fields
 
 
-def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[ListColumn]:
+def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[Column]:
     """Return the columns that the pipeline of all these runs asked for; none of several pipelines."""
     if len({run.pipeline for run in runs if run.pipeline}) != 1:
         return ()

@@ -42,7 +42,7 @@ def _with_bar(items: Iterator[T], done: int, total: int | None, label: str) -> I
         TimeRemainingColumn,
     )
 
-    from corrida.analysis.blocks import printable
+    from corrida.runs.plain import printable
 
     columns = (
         TextColumn("{task.description}", markup=False),

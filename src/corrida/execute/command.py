@@ -24,11 +24,10 @@ from corrida.execute.options import (
     Executed,
     RunOptions,
     asked_for,
-    open_writer,
     primary_metric,
     working_folder,
 )
-from corrida.launch import code_digests
+from corrida.launch import begin, code_digests
 from corrida.project import RUN_VARIABLE, PipelineSettings, Project
 from corrida.runs import layout
 from corrida.runs.plain import plain
@@ -95,7 +94,7 @@ def run_command(
         ),
         capture=False,
     )
-    with open_writer(project, spec, save=options.save) as writer:
+    with begin(project.store() if options.save else None, spec) as writer:
         code = _call(command, writer)
         writer.take_over(rename=pipeline is None)
         _take_over(writer)

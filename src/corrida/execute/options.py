@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corrida.errors import InvalidConfig
-from corrida.launch import begin, data_paths, enclosing_run
+from corrida.launch import data_paths, enclosing_run
 from corrida.runs.run_file import PrimaryMetric
 from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
 from corrida.runs.store import check_tags
@@ -19,7 +18,6 @@ from corrida.runs.writer import RunSpec
 if TYPE_CHECKING:
     from corrida.project import PipelineSettings, Project
     from corrida.runs.record import RunRecord
-    from corrida.runs.writer import RunWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +91,6 @@ def asked_for(
         data=data_paths(project.root, options.data or settings.data),
         argv=argv,
     )
-
-
-@contextlib.contextmanager
-def open_writer(project: Project, spec: RunSpec, *, save: bool) -> Iterator[RunWriter]:
-    """Start a run in the store of the project, or in a folder that goes with it, and end it."""
-    with begin(project.store() if save else None, spec) as writer:
-        yield writer
 
 
 def working_folder(project: Project) -> str:

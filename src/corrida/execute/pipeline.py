@@ -26,11 +26,10 @@ from corrida.execute.options import (
     Executed,
     RunOptions,
     asked_for,
-    open_writer,
     primary_metric,
     working_folder,
 )
-from corrida.launch import code_digests
+from corrida.launch import begin, code_digests
 from corrida.pipelines.contract import ConfigFile, Data, Outcome, Pipeline
 from corrida.pipelines.registry import load_pipeline
 from corrida.project import PipelineSettings, Project
@@ -38,7 +37,7 @@ from corrida.runs import layout
 from corrida.runs.documents import parse_document
 from corrida.runs.plain import plain
 from corrida.runs.record import flatten
-from corrida.runs.run_file import Invocation, ListColumn
+from corrida.runs.run_file import Invocation
 from corrida.runs.snapshot.configs import relative_name
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ITEM_IDS = "item_ids.txt"
-_OWN_FILES = frozenset({"registry.py", "history.py", "items.py", "run_log.py", "pipeline.py"})
 Progress = Callable[[Iterable[Any], "int | None", str], Iterator[Any]]
 
 
@@ -155,7 +153,7 @@ def run_pipeline(
         resolved=resolved,
         primary_metric=primary_metric(pipeline.primary_metric, pipeline.directions, settings),
         directions=dict(pipeline.directions),
-        columns=[ListColumn(column.header, column.field) for column in pipeline.columns],
+        columns=pipeline.columns,
         invocation=Invocation(
             kind="pipeline",
             uses=uses,
@@ -169,7 +167,7 @@ def run_pipeline(
     )
     item_ids = read_item_ids(project.root / options.items) if options.items else None
     data = Data(files=asked.data, named=named, item_ids=item_ids, seed=asked.seed)
-    with open_writer(project, spec, save=options.save) as writer:
+    with begin(project.store() if options.save else None, spec) as writer:
         if item_ids is not None:
             writer.save_bytes(_ITEM_IDS, "".join(f"{item_id}\n" for item_id in sorted(item_ids)).encode())
         outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)
@@ -235,9 +233,7 @@ def _names(folder: Path) -> set[str]:
 def _failed(writer: RunWriter, error: Exception) -> PipelineFailed:
     """End the run as failed by ``error``, and return what to tell the person."""
     writer.fail(error)
-    where = writer.failure.where if writer.failure else ""
-    # Where corrida's own code noticed it, the file says nothing to the person.
-    place = "" if not where or where.split(":")[0] in _OWN_FILES else f" in {where}"
+    place = f" in {writer.failure.where}" if writer.failure and writer.failure.where else ""
     kept = (
         f"; the run {writer.id} is kept as failed, and its log.txt has the traceback" if writer.keeps else ""
     )

@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
+
+from corrida.runs.run_file import Column, Direction
 
 if TYPE_CHECKING:
     import polars as pl
 
+
+__all__ = ["Column", "Config", "ConfigFile", "Data", "Direction", "Outcome", "Pipeline", "Recorder"]
+
 T = TypeVar("T")
 ConfigT = TypeVar("ConfigT")
-Direction = Literal["max", "min"]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,18 +40,6 @@ class ConfigFile(msgspec.Struct, frozen=True):
 
     path: str
     content: Any
-
-
-class Column(msgspec.Struct, frozen=True):
-    """A column that ``corrida list`` shows for a pipeline.
-
-    Attributes:
-        header: what stands above the column.
-        field: a field of the run in the grammar of filters, such as ``metrics.f1`` or ``seed``.
-    """
-
-    header: str
-    field: str
 
 
 @dataclass(frozen=True)

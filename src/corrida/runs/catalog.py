@@ -32,10 +32,10 @@ from corrida.runs.query import Sql, compile_filter, compile_order, field_express
 from corrida.runs.record import flatten
 from corrida.runs.run_file import (
     SEALED,
+    Column,
     ConfigCopy,
     Failure,
     Git,
-    ListColumn,
     PrimaryMetric,
     RunHeader,
 )
@@ -98,7 +98,7 @@ def _encoders() -> tuple[msgspec.msgpack.Encoder, msgspec.msgpack.Decoder[RunHea
 @functools.cache
 def header_shape() -> str:
     """Return a short digest of the fields of a header: versions of corrida whose headers differ share no catalog."""
-    kinds = (RunHeader, ConfigCopy, Git, Failure, PrimaryMetric, ListColumn)
+    kinds = (RunHeader, ConfigCopy, Git, Failure, PrimaryMetric, Column)
     fields = [(kind.__name__, kind.__struct_fields__, sorted(kind.__annotations__.items())) for kind in kinds]
     return hashlib.sha256(repr(fields).encode()).hexdigest()[:8]
 

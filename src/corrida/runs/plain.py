@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 
 from corrida.runs.numbers import json_number
 
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JSON_INTEGERS = range(-(2**63), 2**64)
 """What every reader of JSON that we know takes as an integer."""
 
@@ -37,6 +39,18 @@ def _plain_number(value: float | None) -> Any:
 def text(value: str) -> str:
     """Return ``value`` as plain Unicode: bytes that were none (as in a file name) become escapes."""
     return str(value.encode("utf-8", "backslashreplace"), "utf-8")
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without what would steer a terminal: escapes, bidirectional marks, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if c in _BIDI or (c not in "\n\t" and unicodedata.category(c) in {"Cc", "Cs"})
+        else c
+        for c in text
+    )
 
 
 def encode_json(value: Any) -> bytes:

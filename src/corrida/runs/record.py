@@ -14,6 +14,7 @@ from corrida.runs import layout
 from corrida.runs.annotations import Note  # noqa: TC001 - msgspec reads the annotations
 from corrida.runs.files import safe_join
 from corrida.runs.numbers import format_number, json_number
+from corrida.runs.plain import printable
 from corrida.runs.run_file import RunFile, RunHeader, read_run_file
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
             if value
         ]
         lines += [f"  {name} = {format_number(value)}" for name, value in self.metrics.items()]
-        return "\n".join(map(_printable, lines))
+        return "\n".join(map(_one_line, lines))
 
     def _repr_html_(self) -> str:
         return Runs([self])._repr_html_()
@@ -265,7 +266,7 @@ class Runs(list[RunRecord]):
         if not self:
             return "no runs"
         columns = self._columns()
-        rows = [[_printable(c.removeprefix("metrics.")) for c in columns]]
+        rows = [[_one_line(c.removeprefix("metrics.")) for c in columns]]
         rows += [[_cell(row.get(c)) for c in columns] for row in (r.as_row() for r in self)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
         return "\n".join(
@@ -276,16 +277,12 @@ class Runs(list[RunRecord]):
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return format_number(value) if isinstance(value, float) else _printable(str(value))
+    return format_number(value) if isinstance(value, float) else _one_line(str(value))
 
 
-def _printable(text: str) -> str:
-    """Return one line without control characters, with which a run of somebody else could steer the terminal."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    )
+def _one_line(text: str) -> str:
+    """Return ``text`` so that it can neither steer the terminal nor pass for a line of its own."""
+    return " ".join(printable(text).splitlines()).expandtabs(1)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

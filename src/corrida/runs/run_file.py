@@ -78,7 +78,7 @@ class PrimaryMetric(msgspec.Struct, frozen=True):
     direction: Direction
 
 
-class ListColumn(msgspec.Struct, frozen=True):
+class Column(msgspec.Struct, frozen=True):
     """A column that ``corrida list`` shows for the runs of a pipeline: header, and field as in filters."""
 
     header: str
@@ -132,7 +132,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float | str] = {}
     primary_metric: PrimaryMetric | None = None
     directions: dict[str, Direction] = {}
-    columns: tuple[ListColumn, ...] = ()
+    columns: tuple[Column, ...] = ()
     summary: str | None = None
     item_counts: dict[str, int] | None = None
     error: Failure | None = None

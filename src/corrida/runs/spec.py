@@ -14,7 +14,7 @@ from corrida.runs.ids import validate_run_id
 from corrida.runs.plain import plain
 
 if TYPE_CHECKING:
-    from corrida.runs.run_file import Direction, Invocation, ListColumn, PrimaryMetric
+    from corrida.runs.run_file import Column, Direction, Invocation, PrimaryMetric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class RunSpec:
     resolved: Any = None
     primary_metric: PrimaryMetric | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
-    columns: Sequence[ListColumn] = ()
+    columns: Sequence[Column] = ()
     invocation: Invocation | None = None
     argv: Sequence[str] = ()
     capture: bool = True
@@ -82,8 +82,9 @@ def checked(spec: RunSpec) -> RunSpec:
             raise BadInput(f"the seed must be a whole number, not {seed!r}") from None
         if not -(2**63) <= seed < 2**64:
             raise BadInput(f"the seed {str(seed)[:20]}… is too large; a seed has 64 bits")
-    if spec.parent is not None:
-        validate_run_id(spec.parent)
+    for run_id in (spec.run_id, spec.parent):
+        if run_id is not None:
+            validate_run_id(run_id)
     if spec.run_id is not None and spec.run_tag is not None:
         raise BadInput("a run has either an id or a tag from which its id is made; give one of them")
     _check_directions(spec)

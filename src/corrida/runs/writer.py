@@ -420,7 +420,8 @@ def _where(error: BaseException, root: Path) -> str:
     own = [f for f in frames if Path(f.filename).is_relative_to(root) and "site-packages" not in f.filename]
     frame = (own or list(frames))[-1]
     path = Path(frame.filename)
-    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+    bases = (root, Path(__file__).parents[2])  # the project, or corrida itself, which is then to blame
+    name = next((path.relative_to(b).as_posix() for b in bases if path.is_relative_to(b)), path.name)
     return f"{name}:{frame.lineno} in {frame.name}"
 
 
