@@ -7,17 +7,15 @@ who compares two runs must get an answer for a broken file too.
 from __future__ import annotations
 
 import datetime as dt
-import json
-import re
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import msgspec
 
+from corrida.runs.documents import MAX_DEPTH, TOO_DEEP, Unreadable, read_document
+
 Format = Literal["json", "yaml", "toml", "text", "binary"]
 
-# Deeper than any configuration made by a person, and far from Python's own limit of nested calls.
-MAX_DEPTH = 100
 # YAML aliases can unfold a small file into billions of values; nobody writes that many by hand.
 MAX_VALUES = 5_000_000
 
@@ -40,10 +38,6 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class _Unreadable(Exception):
-    """The bytes are not the data that the file name promises."""
-
-
 def parse_config(path: str, data: bytes) -> Parsed:
     """Read one configuration file by its suffix; never fails.
 
@@ -59,12 +53,10 @@ def parse_config(path: str, data: bytes) -> Parsed:
     note = ""
     if kind is not None:
         try:
-            document = _READERS[kind](data)
+            document = read_document(path, data)
             _check_shape(document)
-        except _Unreadable as error:
-            note = f"not usable as {kind.upper()}: {error}; compared as text"
-        except RecursionError:
-            note = f"not usable as {kind.upper()}: {_TOO_DEEP}; compared as text"
+        except Unreadable as error:
+            note = f"{error}; compared as text"
         else:
             return Parsed(document=document, format=kind)
     return _as_text(data, note)
@@ -157,9 +149,6 @@ def text_lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
-_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
-
-
 def _as_text(data: bytes, note: str) -> Parsed:
     """Read bytes as text when they are text."""
     try:
@@ -169,101 +158,6 @@ def _as_text(data: bytes, note: str) -> Parsed:
     if "\0" in text:
         return Parsed(document=data, format="binary", note=note)
     return Parsed(document=text, format="text", note=note)
-
-
-def _read_json(data: bytes) -> Any:
-    """Parse JSON, refusing what would lose something: repeated keys and broken characters."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        entries = dict(pairs)
-        if len(entries) < len(pairs):
-            seen: set[str] = set()
-            for key, _ in pairs:
-                if key in seen:
-                    raise _Unreadable(f"the key {key!r} stands twice in one object")
-                seen.add(key)
-        return entries
-
-    try:
-        document = json.loads(data, object_pairs_hook=unique)
-        if b"\\ud" in data.lower():
-            # Half a surrogate pair parses, but can be written nowhere; encoding finds it.
-            json.dumps(document, ensure_ascii=False).encode()
-    except ValueError as error:
-        raise _Unreadable(str(error)) from error
-    return document
-
-
-def _read_toml(data: bytes) -> Any:
-    """Parse TOML."""
-    import tomllib
-
-    try:
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except ValueError as error:
-        raise _Unreadable(str(error)) from error
-
-
-def _read_yaml(data: bytes) -> Any:
-    """Parse YAML with the safe loader, in C where it was built; refuse repeated keys."""
-    import yaml
-
-    kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        if _may_be_deep(data):
-            # The composer is recursive C and crashes the process; the stream of events is flat.
-            depth = 0
-            for event in yaml.parse(data, Loader=kind):
-                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
-                    event, yaml.CollectionEndEvent
-                )
-                if depth > MAX_DEPTH:
-                    raise _Unreadable(_TOO_DEEP)
-        loader = kind(data)
-        try:
-            node = loader.get_single_node()
-            if node is None:
-                return None
-            _refuse_repeated_yaml_keys(node)
-            return loader.construct_document(node)
-        finally:
-            loader.dispose()
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
-        raise _Unreadable(" ".join(str(error).split())) from error
-
-
-def _may_be_deep(data: bytes) -> bool:
-    """Tell whether YAML bytes could nest deeply; may say yes wrongly, never no."""
-    if re.search(rb"(?m)^[ ?:-]{%d,}" % (MAX_DEPTH // 2), data):
-        return True
-    # Brackets within strings are counted too: that errs on the safe side, since only openings are believed.
-    depth = 0
-    for bracket in re.findall(rb"[\[{]|[\]}]", data):
-        depth = depth + 1 if bracket in b"[{" else max(depth - 1, 0)
-        if depth > MAX_DEPTH // 2:
-            return True
-    return False
-
-
-def _refuse_repeated_yaml_keys(root: Any) -> None:
-    """Raise when one mapping of a YAML node tree names a key twice; the loader would keep only the last."""
-    waiting, visited = [root], set()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in visited or isinstance(node.value, str):
-            continue
-        visited.add(id(node))
-        if node.id == "sequence":
-            waiting.extend(node.value)
-            continue
-        seen: set[tuple[str, str]] = set()
-        for key, value in node.value:
-            waiting += (key, value)
-            if isinstance(key.value, str) and key.tag != "tag:yaml.org,2002:merge":
-                name = (key.tag, key.value)
-                if name in seen:
-                    raise _Unreadable(f"the key {key.value!r} stands twice in one mapping")
-                seen.add(name)
 
 
 def _check_shape(document: Any) -> None:
@@ -278,26 +172,23 @@ def _check_shape(document: Any) -> None:
             elif isinstance(value, list):
                 below.extend(value)
             elif value is not None and not isinstance(value, _SCALARS):
-                raise _Unreadable(f"it holds a {type(value).__name__}")
+                raise Unreadable(f"it holds a {type(value).__name__}")
             if count + len(below) > MAX_VALUES:
-                raise _Unreadable(f"more than {MAX_VALUES:,} values")
+                raise Unreadable(f"more than {MAX_VALUES:,} values")
         count += len(below)
         if not below:
             return
         level = below
-    raise _Unreadable(_TOO_DEEP)
+    raise Unreadable(TOO_DEEP)
 
 
 def _check_keys(entries: dict[Any, Any]) -> None:
     """Raise when a dict has a key that cannot be compared and written."""
     for key in entries:
         if type(key) is not str and not _is_plain_key(key):
-            raise _Unreadable(f"{key!r} is used as a key")
+            raise Unreadable(f"{key!r} is used as a key")
 
 
 def _is_plain_key(key: Any) -> bool:
     """Tell whether a key that is no string can be compared and written."""
     return isinstance(key, (int, float, *_TIMES)) and not isinstance(key, bool) and key == key  # noqa: PLR0124
-
-
-_READERS = {"json": _read_json, "yaml": _read_yaml, "toml": _read_toml}

@@ -5,17 +5,30 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
 from corrida.errors import InvalidConfig
 
 MAX_BYTES = 32 * 1024 * 1024
-_MAX_DEPTH_HINT = "it is nested too deeply; a configuration of more than a few hundred levels cannot be read"
+# Deeper than any configuration made by a person, and far from Python's own limit of nested calls.
+MAX_DEPTH = 100
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 
-class _DuplicateKeyError(ValueError):
-    """An object names the same key twice."""
+class Unreadable(ValueError):
+    """A document is not of its grammar, or would lose something when read.
+
+    Attributes:
+        reason: what is wrong.
+        place: line and column, where they are known.
+    """
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        """Say what is wrong, and where."""
+        super().__init__(f"{reason} ({place})" if place else reason)
+        self.reason, self.place = reason, place
 
 
 def parse_document(path: str, data: bytes) -> Any:
@@ -26,8 +39,8 @@ def parse_document(path: str, data: bytes) -> Any:
         data: the bytes of the file, UTF-8 with or without a byte order mark.
 
     Raises:
-        InvalidConfig: the file is too large, not UTF-8, not of its grammar (with line and column), or names a
-            key twice in one object.
+        InvalidConfig: the file is too large or too deep, not UTF-8, not of its grammar (with line and column), or
+            names a key twice in one object.
     """
     if len(data) > MAX_BYTES:
         raise InvalidConfig(
@@ -35,28 +48,52 @@ def parse_document(path: str, data: bytes) -> Any:
             "If it is data, pass it with --data"
         )
     try:
+        document = read_document(path, data)
+    except Unreadable as error:
+        raise InvalidConfig(f"{path}{', ' if error.place else ''}{error.place}: {error.reason}") from None
+    if is_deeper_than(document, MAX_DEPTH):
+        raise InvalidConfig(f"{path}: {TOO_DEEP}; no configuration needs that, make it flatter")
+    return document
+
+
+def read_document(path: str, data: bytes) -> Any:
+    """Read a document by the suffix of ``path``, of any size.
+
+    Raises:
+        Unreadable: it is not UTF-8, not of its grammar, or names a key twice.
+    """
+    read = _READERS.get(PurePosixPath(path).suffix.lower())
+    if read is None:
+        raise Unreadable("a configuration is a .json, .yaml or .toml file")
+    try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidConfig(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from None
-    suffix = PurePosixPath(path).suffix.lower()
+        raise Unreadable("not UTF-8; save the file as UTF-8", f"line {line}") from None
     try:
-        if suffix == ".json":
-            return _parse_json(path, text)
-        if suffix in {".yaml", ".yml"}:
-            return _parse_yaml(path, text)
-        if suffix == ".toml":
-            return tomllib.loads(text)
+        return read(text)
     except RecursionError:
-        raise InvalidConfig(f"{path}: {_MAX_DEPTH_HINT}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidConfig(f"{path}: not valid TOML: {error}") from None
-    raise InvalidConfig(f"{path}: a configuration is a .json, .yaml or .toml file")
+        raise Unreadable(TOO_DEEP) from None
 
 
-def _parse_json(path: str, text: str) -> Any:
+def is_deeper_than(document: Any, levels: int) -> bool:
+    """Tell whether lists and mappings are nested in more than ``levels`` levels."""
+    level = [document]
+    for _ in range(levels + 1):
+        level = [
+            below
+            for value in level
+            if isinstance(value, dict | list)
+            for below in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _read_json(text: str) -> Any:
     if not text.strip():
-        raise InvalidConfig(f"{path} is empty; write at least {{}}")
+        raise Unreadable("the file is empty; write at least {}")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -64,58 +101,125 @@ def _parse_json(path: str, text: str) -> Any:
             seen: set[str] = set()
             for key, _ in pairs:
                 if key in seen:
-                    raise _DuplicateKeyError(key)
+                    raise _repeated(key, text)
                 seen.add(key)
         return found
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        document = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise InvalidConfig(
-            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"
+        raise Unreadable(
+            f"not valid JSON: {error.msg}", f"line {error.lineno}, column {error.colno}"
         ) from None
-    except _DuplicateKeyError as error:
-        key = str(error)
-        spots = [
-            m.start() for m in re.finditer(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", text)
-        ]
-        lines = ", ".join(str(text.count("\n", 0, spot) + 1) for spot in spots[:4])
-        where = f" (it stands in line {lines})" if lines else ""
-        raise InvalidConfig(
-            f"{path}: the key {key!r} appears twice in one object{where}; only one would count, remove the other"
-        ) from None
+    if "\\ud" in text.lower():
+        # Half a surrogate pair parses, but can be written nowhere; encoding finds it.
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise Unreadable("not valid JSON: surrogates that are no pair are no character") from None
+    return document
 
 
-def _parse_yaml(path: str, text: str) -> Any:
+def _repeated(key: str, text: str) -> Unreadable:
+    """Return the error of a key that stands twice; the lines are those where it stands anywhere."""
+    spots = re.finditer(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", text)
+    lines = [str(text.count("\n", 0, spot.start()) + 1) for spot in spots]
+    return Unreadable(
+        f"the key {key!r} stands twice in one object; only one would count, remove the other",
+        f"line {', '.join(lines[:4])}" if lines else "",
+    )
+
+
+def _read_toml(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Unreadable(f"not valid TOML: {error}") from None
+
+
+def _read_yaml(text: str) -> Any:
+    """Parse YAML with the safe loader, in C where it was built."""
     import yaml
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """A safe loader that refuses duplicate keys."""
-
-    def unique(loader: Any, node: Any) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = loader.construct_object(key_node, deep=True)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise InvalidConfig(f"{path}, line {line}: the key {key!r} appears twice; remove one")
-            seen.add(key)
-        loader.flatten_mapping(node)
-        return {
-            loader.construct_object(k, deep=True): loader.construct_object(v, deep=True)
-            for k, v in node.value
-        }
-
-    Loader.add_constructor("tag:yaml.org,2002:map", unique)
+    kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, Loader=Loader)  # noqa: S506 - the loader above is a safe one
+        if _may_be_deep(text):
+            _refuse_deep_yaml(yaml.parse(text, Loader=kind))
+        loader = kind(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _refuse_repeated_yaml_keys(node)
+            return loader.construct_document(node)
+        finally:
+            loader.dispose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise InvalidConfig(f"{path}{where}: not valid YAML: {problem}") from None
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        parts = [getattr(error, name, None) for name in ("context", "problem")]
+        problem = ", ".join(filter(None, parts)) or " ".join(str(error).split())
+        raise Unreadable(f"not valid YAML: {problem}", place) from None
+    except Unreadable:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:  # a date that does not exist, a list as a key
+        raise Unreadable(f"not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _refuse_deep_yaml(events: Iterable[Any]) -> None:
+    """Raise when YAML nests too deeply: its composer is recursive C and crashes the process; events are flat."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise Unreadable(TOO_DEEP)
+
+
+def _may_be_deep(text: str) -> bool:
+    """Tell whether YAML could nest deeply; may say yes wrongly, never no."""
+    if re.search(rf"(?m)^[ ?:-]{{{MAX_DEPTH // 2},}}", text):
+        return True
+    # Brackets within strings are counted too: that errs on the safe side, since only openings are believed.
+    depth = 0
+    for bracket in re.findall(r"[\[{]|[\]}]", text):
+        depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
+        if depth > MAX_DEPTH // 2:
+            return True
+    return False
+
+
+def _refuse_repeated_yaml_keys(root: Any) -> None:
+    """Raise when one mapping of a YAML node tree names a key twice; the loader would keep only the last."""
+    waiting, visited = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in visited or isinstance(node.value, str):
+            continue
+        visited.add(id(node))
+        if node.id == "sequence":
+            waiting.extend(node.value)
+            continue
+        seen: set[tuple[str, str]] = set()
+        for key, value in node.value:
+            waiting += (key, value)
+            if isinstance(key.value, str) and key.tag != "tag:yaml.org,2002:merge":
+                name = (key.tag, key.value)
+                if name in seen:
+                    raise Unreadable(
+                        f"the key {key.value!r} stands twice in one mapping; only one would count, remove the other",
+                        f"line {key.start_mark.line + 1}",
+                    )
+                seen.add(name)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    ".json": _read_json,
+    ".yaml": _read_yaml,
+    ".yml": _read_yaml,
+    ".toml": _read_toml,
+}
 
 
 def dump_yaml(document: Any) -> bytes:
@@ -139,10 +243,8 @@ def parse_value(text: str) -> Any:
     except (ValueError, RecursionError):
         pass
     if text[:1] in "[{" or text.lower() in {"true", "false", "null", "~"}:
-        import yaml
-
         try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
+            return read_document("value.yaml", text.encode())
+        except Unreadable:
             return text
     return text
