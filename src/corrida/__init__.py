@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from corrida.runs.record import RunRecord, Runs
     from corrida.runs.store import Store
     from corrida.runs.writer import RunWriter
-    from corrida.session import compare, current_run, start_run, track
+    from corrida.session import compare, current_run, item_history, start_run, track
 
 # Loaded when first used: `import corrida` costs a few milliseconds.
 _HOME = {
@@ -37,6 +37,7 @@ _HOME = {
     "compare": "corrida.session",
     "current_run": "corrida.session",
     "errors": "corrida.errors",
+    "item_history": "corrida.session",
     "start_run": "corrida.session",
     "track": "corrida.session",
 }
@@ -54,6 +55,7 @@ __all__ = [
     "compare",
     "current_run",
     "errors",
+    "item_history",
     "start_run",
     "track",
 ]

@@ -24,6 +24,7 @@ from corrida.runs.writer import RunSpec, RunWriter, current_writer
 
 if TYPE_CHECKING:
     from corrida.analysis.compare import Comparison
+    from corrida.analysis.item_history import ItemHistory
     from corrida.runs.record import RunRecord
     from corrida.runs.run_log import RunLog
 
@@ -290,3 +291,27 @@ def compare(
         b = opened.get(b) if isinstance(b, str) else b
     keys = tuple(list_keys) or find_project().settings.list_keys
     return compare_runs(a, b, metric=metric, list_keys=keys)
+
+
+def item_history(
+    item_id: str,
+    *,
+    store: str | os.PathLike[str] | Store | None = None,
+    pipeline: str | None = None,
+    filter: str | None = None,  # noqa: A002 - the name that users type
+) -> list[ItemHistory]:
+    """Return what became of one item over all runs, one history a pipeline that has it.
+
+    Args:
+        item_id: which item.
+        store: the store of the project when not given.
+        pipeline: only runs of this pipeline.
+        filter: only runs that fit; see docs/filters.md.
+
+    Returns:
+        The histories; empty when no run has the item.
+    """
+    from corrida.analysis.item_history import item_history as history_of
+
+    runs = open_store(store).runs(filter=filter, pipeline=pipeline)
+    return history_of(runs, item_id, list_keys=find_project().settings.list_keys).histories

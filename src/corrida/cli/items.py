@@ -23,12 +23,20 @@ if TYPE_CHECKING:
 
     from corrida.analysis.blocks import Block, Style
     from corrida.runs.record import RunRecord
+    from corrida.runs.store import Store
 
 
 @click.command()
-@click.argument("reference", default="latest")
+@click.argument("reference", required=False)
 @click.option("--wrong", is_flag=True, help="Only items whose answer is wrong.")
+@click.option(
+    "--where", metavar="EXPR", help="Only items that fit, as in \"score < 0.5 AND output = '5434'\"."
+)
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Only this item; repeatable.")
+@click.option(
+    "--flaky", is_flag=True, help="Items whose answer changes between runs that were given the same."
+)
+@click.option("--pipeline", metavar="NAME", help="With --flaky: only runs of this pipeline.")
 @click.option(
     "--limit", "-n", type=click.IntRange(1), metavar="N", help="At most N items [default on a terminal: 50]."
 )
@@ -36,17 +44,27 @@ if TYPE_CHECKING:
 @json_option
 @store_option
 def items(
-    reference: str, *, wrong: bool, ids: tuple[str, ...], limit: int | None, columns: str | None,
-    as_json: bool, store: str | None,
+    reference: str | None, *, wrong: bool, where: str | None, ids: tuple[str, ...], flaky: bool, pipeline: str | None,
+    limit: int | None, columns: str | None, as_json: bool, store: str | None,
 ) -> int:  # fmt: skip
-    """List the items of a run: what came out, what was expected."""
-    run = open_store(store).get(reference)
+    """List the items of a run: what came out, what was expected.
+
+    --where takes SQL over the columns of the items. With --flaky, RUN means the runs that were given the same.
+    """
+    opened = open_store(store)
+    if limit is None and on_terminal() and not as_json:
+        limit = 50
+    if flaky:
+        if wrong or where or ids or columns:
+            raise click.UsageError("--flaky goes with a run, --pipeline, --limit and --json only")
+        return _show_flaky(opened, reference, pipeline, limit, as_json=as_json)
+    run = opened.get(reference or "latest", pipeline=pipeline)
     if not run.has_items():
         if as_json:
             print_json([])
         say(f"the run {run.id} has no items", err=True)
         return 0
-    frame = _chosen(run, wrong=wrong, ids=ids)
+    frame = _chosen(run, wrong=wrong, where=where, ids=ids)
     if columns:
         from corrida.errors import InvalidData
 
@@ -57,8 +75,6 @@ def items(
             )
         frame = frame.select(chosen)
     total = frame.height
-    if limit is None and on_terminal() and not as_json:
-        limit = 50
     frame = frame.head(limit) if limit else frame
     if as_json:
         print_json(frame.to_dicts())
@@ -78,7 +94,49 @@ def items(
     return 0
 
 
-def _chosen(run: RunRecord, *, wrong: bool, ids: Sequence[str]) -> pl.DataFrame:
+def _show_flaky(
+    store: Store, reference: str | None, pipeline: str | None, limit: int | None, *, as_json: bool
+) -> int:
+    from corrida.analysis.blocks import Line, Table
+    from corrida.analysis.item_history import flaky_items
+
+    alike_to = store.get(reference, pipeline=pipeline) if reference else None
+    runs = store.runs(pipeline=alike_to.pipeline if alike_to else pipeline, status="finished")
+    found = flaky_items(runs, alike_to=alike_to)
+    for run_id, reason in found.damaged.items():
+        say(f"left out {run_id}: {reason}", err=True)
+    frame = found.frame.head(limit) if limit else found.frame
+    if as_json:
+        groups = dict(enumerate(found.groups, 1))
+        print_json({"runs": groups, "items": frame.to_dicts()})
+        return 0
+    if not found.groups:
+        say("no two finished runs with items were given the same; run one again, then ask", err=True)
+        return 0
+    blocks: list[Block] = []
+    named = set(frame["configuration"])  # no line for configurations that no row names
+    for number, (members, seeds) in enumerate(zip(found.groups, found.seeds, strict=True), 1):
+        if named and number not in named:
+            continue
+        other = "; their seeds differ" if seeds else ""
+        some = ", ".join(members[:3]) + (" …" if len(members) > 3 else "")
+        blocks.append(
+            Line(f"{number}: {len(members)} runs that were given the same ({some}){other}", "quiet")
+        )
+    if found.frame.is_empty():
+        blocks.append(Line("every item has the same answer in all of them", "good"))
+    else:
+        headers = ["item_id", "configuration", "runs", "answers", "agree", "right", "most frequent answer"]
+        rows = [[_item_cell(value) for value in row] for row in frame.iter_rows()]
+        blocks.append(Table(headers, rows, frozenset({1, 2, 3, 4, 5}), (), frozenset({0})))
+        if frame.height < found.frame.height:
+            more = found.frame.height - frame.height
+            blocks.append(Line(f"… {more} more; -n {found.frame.height} shows all", "quiet", 1))
+    show_blocks(blocks)
+    return 0
+
+
+def _chosen(run: RunRecord, *, wrong: bool, where: str | None, ids: Sequence[str]) -> pl.DataFrame:
     import polars as pl
 
     from corrida.analysis.items_values import correctness
@@ -95,7 +153,31 @@ def _chosen(run: RunRecord, *, wrong: bool, ids: Sequence[str]) -> pl.DataFrame:
         if "correct" not in frame.columns and not {"output", "expected"} <= set(frame.columns):
             raise InvalidData(f"the items of the run {run.id} do not say what is correct (no column correct)")
         frame = frame.filter(~correctness(frame, f"the run {run.id}"))
-    return frame
+    return _where(frame, where) if where is not None else frame
+
+
+def _where(frame: pl.DataFrame, condition: str) -> pl.DataFrame:
+    """Return the rows that fit a condition in SQL.
+
+    Raises:
+        InvalidFilter: it cannot be read, names no column, or is not true or false.
+    """
+    import polars as pl
+
+    from corrida.errors import InvalidFilter
+
+    try:
+        return frame.filter(pl.sql_expr(condition))
+    except pl.exceptions.ColumnNotFoundError:
+        columns = ", ".join(frame.columns)
+        raise InvalidFilter(
+            f"--where {condition!r} names a column that is not there; there are {columns}"
+        ) from None
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "it is empty"
+        raise InvalidFilter(
+            f"--where {condition!r} cannot be used ({reason}); write it as score < 0.5 AND output = 'x'"
+        ) from None
 
 
 def _readable_columns(names: Sequence[str]) -> list[str]:

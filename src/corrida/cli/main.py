@@ -32,6 +32,7 @@ COMMANDS: dict[str, Entry] = {
     "list-runs": Entry("corrida.cli.look:list_", "List runs (the same as list).", "Look", hidden=True),
     "show": Entry("corrida.cli.look:show", "Show one run: what it was, what came out.", "Look"),
     "items": Entry("corrida.cli.items:items", "List the items of a run.", "Look"),
+    "item": Entry("corrida.cli.item:item", "Show one item over all runs.", "Look"),
     "compare": Entry("corrida.cli.compare:compare", "Compare two runs.", "Look"),
     "restore": Entry("corrida.cli.back:restore", "Put the configurations of a run back.", "Go back"),
     "undo": Entry("corrida.cli.back:undo", "Take back the last restore or removal.", "Go back"),
