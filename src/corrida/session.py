@@ -50,6 +50,7 @@ def start_run(
     primary_metric: str | None = None,
     direction: Literal["max", "min"] = "max",
     directions: Mapping[str, Literal["max", "min"]] | None = None,
+    measures: Mapping[str, str] | None = None,
     store: str | os.PathLike[str] | Store | None = None,
     save: bool = True,
     capture: bool = True,
@@ -75,6 +76,8 @@ def start_run(
         direction: whether more (``max``) or less (``min``) of it is better.
         directions: the same for other metrics, by name or pattern with ``*``; where nobody says, names such as
             ``loss`` or ``f1`` tell.
+        measures: how metrics come about from the items, by name, where the name alone does not say it, such as
+            ``{"f1": "f1_macro"}``; the verdict of a comparison tests them. See docs/verdicts.md.
         store: folder or Store; that of the project when not given.
         save: False writes to a temporary folder that is gone at the end of the run.
         capture: copy what is printed to the run's log.txt.
@@ -118,6 +121,7 @@ def start_run(
         data=files_of_data,
         primary_metric=PrimaryMetric(primary_metric, direction) if primary_metric else None,
         directions=_mapping("directions", directions),
+        measures=_measures(measures),
         invocation=Invocation(
             kind="python",
             data=tuple(relative_name(path, project.root) for path in files_of_data),
@@ -145,6 +149,12 @@ def _mapping(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise BadInput(f"{name} must be a mapping of names to values, not {type(value).__name__}")
     return {str(key): entry for key, entry in value.items()}
+
+
+def _measures(measures: Any) -> dict[str, str]:
+    from corrida.analysis.measures import parse_measure
+
+    return {name: str(parse_measure(str(text))) for name, text in _mapping("measures", measures).items()}
 
 
 def _script() -> Path | None:
@@ -266,7 +276,11 @@ def compare(
     b: str | RunRecord,
     *,
     store: str | os.PathLike[str] | Store | None = None,
-    metric: str | None = None,
+    metric: str | Sequence[str] | None = None,
+    cluster: str | None = None,
+    confidence: float = 0.95,
+    margin: float | None = None,
+    resamples: int = 10_000,
     list_keys: Iterable[str] = (),
 ) -> Comparison:
     """Compare two runs: configurations by meaning, metrics, items, data and environment.
@@ -275,22 +289,34 @@ def compare(
         a: the run before, as a reference or record.
         b: the run after.
         store: where the references are looked up; the store of the project when not given.
-        metric: the metric that decides; that of the runs when not given.
+        metric: the metric that decides, or several (their p-values are adjusted by Holm's correction); that of the
+            runs when not given.
+        cluster: a column of the items that says which of them belong together, such as the author of texts:
+            clusters are resampled as wholes.
+        confidence: of the intervals; a difference is called real at the level 1 - confidence.
+        margin: absolute; differences inside ±margin do not matter. When not given, 0.01 for a metric that has a
+            least and a greatest value, else 1 % of its value in A.
+        resamples: of the bootstrap and the randomization test.
         list_keys: names of the field that tells entries of a list in a configuration apart; those of the project
             when not given.
 
     Raises:
         RunNotFound, AmbiguousReference: a reference fits no run, or several.
         DamagedRun: a run cannot be read.
+        InvalidData: the items have no column ``cluster``.
+        InvalidMetric: neither run has the metric.
+        BadInput: an option is outside of its range.
     """
     from corrida.analysis.compare import compare_runs
+    from corrida.analysis.metric_tests import VerdictOptions
 
     if isinstance(a, str) or isinstance(b, str):
         opened = open_store(store)
         a = opened.get(a) if isinstance(a, str) else a
         b = opened.get(b) if isinstance(b, str) else b
     keys = tuple(list_keys) or find_project().settings.list_keys
-    return compare_runs(a, b, metric=metric, list_keys=keys)
+    options = VerdictOptions(confidence=confidence, margin=margin, resamples=resamples, cluster=cluster)
+    return compare_runs(a, b, metric=metric, list_keys=keys, options=options)
 
 
 def item_history(

@@ -51,7 +51,7 @@ def test_edit_run_compare_restore_undo(after_the_demo, corrida):
     assert "matching_rules_business: 1.2 → 1.3 (+1 rule R53)" in seen
     assert "service technicians: R53" in seen
     precision = next(line for line in seen.splitlines() if line.split()[:1] == ["precision"])
-    assert "better" in precision
+    assert "within noise" in precision  # one item more is right, of 500
     assert "1 fixed" in seen
     assert "service technician" in seen  # the item itself
 

@@ -10,7 +10,9 @@ import msgspec
 
 from corrida.analysis.config_diff import DEFAULT_KEYS, ConfigsDiff, diff_configs, summary_line
 from corrida.analysis.items_diff import ItemsDiff, diff_items
+from corrida.analysis.metric_tests import VerdictOptions
 from corrida.analysis.metrics_diff import MetricChange, compare_metrics
+from corrida.analysis.paired_items import PairedItems
 from corrida.analysis.verdict import Verdict, judge
 from corrida.errors import DamagedRun, InvalidMetric
 from corrida.runs import layout
@@ -46,6 +48,7 @@ class Comparison:
         a: the run before.
         b: the run after.
         verdict: what can be said of the metric that decides.
+        verdicts: the same of every metric that was asked for; the first is ``verdict``.
         configs: what changed in the configuration files, by meaning.
         params: parameters that differ.
         metrics: every metric of either run.
@@ -61,6 +64,7 @@ class Comparison:
     metrics: tuple[MetricChange, ...]
     items: ItemsDiff | None
     circumstances: tuple[Circumstance, ...]
+    verdicts: tuple[Verdict, ...] = ()
 
     def to_json(self, *, items: int | None = None) -> dict[str, Any]:
         """Return the comparison as plain values.
@@ -73,6 +77,7 @@ class Comparison:
             "a": self.a.id,
             "b": self.b.id,
             "verdict": _numbers(msgspec.to_builtins(self.verdict)),
+            "verdicts": [_numbers(msgspec.to_builtins(v)) for v in self.verdicts],
             "configs": {"files": files, "params": [msgspec.to_builtins(p) for p in self.params]},
             "metrics": [_numbers(msgspec.to_builtins(m)) for m in self.metrics],
             "items": _items_json(self.items, items),
@@ -104,39 +109,74 @@ class Comparison:
 
 
 def compare_runs(
-    a: RunRecord, b: RunRecord, *, metric: str | None = None, list_keys: Sequence[str] = ()
+    a: RunRecord,
+    b: RunRecord,
+    *,
+    metric: str | Sequence[str] | None = None,
+    list_keys: Sequence[str] = (),
+    options: VerdictOptions | None = None,
+    test: bool = True,
 ) -> Comparison:
     """Compare two runs.
 
     Args:
         a: the run before.
         b: the run after.
-        metric: the metric that decides; that of the runs when not given.
+        metric: the metric that decides, or several; that of the runs when not given.
         list_keys: names of the field that tells entries of a list in a configuration apart, tried first.
+        options: how differences are tested.
+        test: False tests nothing, which is quicker.
 
     Raises:
+        BadInput: an option is outside of its range.
         DamagedRun: a configuration or the items of a run cannot be read.
+        InvalidData: the items have no column to cluster by, or are no items.
         InvalidMetric: ``metric`` is in neither run.
     """
+    options = (options or VerdictOptions()).check()
     for run in (a, b):
         if run.status == "unreadable":
             raise DamagedRun(run.error.message if run.error else f"run {run.id} cannot be read")
     metrics = compare_metrics(a, b)
-    if metric is not None and metric not in {m.name for m in metrics}:
-        known = ", ".join(m.name for m in metrics[:12]) or "none"
-        raise InvalidMetric(f"neither run has the metric {metric!r}; there are {known}")
-    items = diff_items(a.items(), b.items()) if a.has_items() and b.has_items() else None
+    names = [metric] if isinstance(metric, str) else list(metric or ())
+    for name in names:
+        if name not in {m.name for m in metrics}:
+            known = ", ".join(m.name for m in metrics[:12]) or "none"
+            raise InvalidMetric(f"neither run has the metric {name!r}; there are {known}")
+    items, paired = _items(a, b, options, test=test)
+    circumstances = tuple(_circumstances(a, b))
+    judged = judge(
+        a,
+        b,
+        metrics,
+        items,
+        paired,
+        names,
+        options=options,
+        data_changes=[c.text for c in circumstances if c.kind == "data"],
+    )
     configs = diff_configs(a.config_files(), b.config_files(), keys=(*list_keys, *DEFAULT_KEYS))
     return Comparison(
         a=a,
         b=b,
-        verdict=judge(a, b, metrics, items, metric),
+        verdict=judged.verdicts[0],
         configs=configs,
         params=_param_changes(a, b),
-        metrics=metrics,
+        metrics=judged.metrics,
         items=items,
-        circumstances=tuple(_circumstances(a, b)),
+        circumstances=circumstances,
+        verdicts=judged.verdicts,
     )
+
+
+def _items(
+    a: RunRecord, b: RunRecord, options: VerdictOptions, *, test: bool
+) -> tuple[ItemsDiff | None, PairedItems | None]:
+    if not (a.has_items() and b.has_items()):
+        return None, None
+    before, after = a.items(), b.items()
+    found = diff_items(before, after)
+    return found, PairedItems(before, after, options.cluster) if test else None
 
 
 def _param_changes(a: RunRecord, b: RunRecord) -> tuple[ParamChange, ...]:

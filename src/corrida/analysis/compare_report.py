@@ -12,16 +12,24 @@ import msgspec
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table, shorten
 from corrida.analysis.config_diff import FileDiff, explain, summary_line
 from corrida.analysis.metrics_diff import MetricChange, format_difference
+from corrida.analysis.verdict_text import format_interval, format_p
 from corrida.runs.numbers import format_number
 
 if TYPE_CHECKING:
     from corrida.analysis.compare import Comparison
     from corrida.analysis.items_diff import ItemsDiff
+    from corrida.analysis.verdict import Verdict
     from corrida.runs.record import RunRecord
 
 _ENVIRONMENT_SHOWN = 8
 _CELL = 36
 _IDS_SHOWN = 8
+_OUTCOME_STYLES: dict[str, Style] = {
+    "better": "good",
+    "worse": "bad",
+    "tied": "strong",
+    "underpowered": "warning",
+}
 _KIND_STYLES: dict[str, Style] = {"broken": "bad", "fixed": "good"}
 
 
@@ -41,8 +49,7 @@ def comparison_blocks(
         Line(f"{side}  {r.id}" + (f": {r.description}" if r.description else ""), "quiet", 1, hang=3)
         for side, r in (("A", comparison.a), ("B", comparison.b))
     ]
-    blocks += [Heading("Verdict"), Line(comparison.verdict.sentence, "plain", 1)]
-    blocks += [Line(caution, "warning", 1) for caution in comparison.verdict.cautions]
+    blocks += _verdict_blocks(comparison)
     if comparison.items is not None:
         counts = comparison.items.counts
         blocks.append(
@@ -53,6 +60,29 @@ def comparison_blocks(
     blocks += _item_blocks(comparison, items)
     blocks += _circumstance_blocks(comparison, only_changed=only_changed)
     return blocks
+
+
+def _verdict_blocks(comparison: Comparison) -> list[Block]:
+    blocks: list[Block] = [Heading("Verdict")]
+    said: list[str] = []
+    for verdict in comparison.verdicts or (comparison.verdict,):
+        blocks.append(Line(verdict.sentence, _OUTCOME_STYLES.get(verdict.outcome, "plain"), 1))
+        fresh = [caution for caution in verdict.cautions if caution not in said]
+        blocks += [Line(caution, "warning", 2) for caution in fresh]
+        said += fresh
+        if verdict.method is not None:
+            blocks.append(Line(how_tested(verdict), "quiet", 2))
+    return blocks
+
+
+def how_tested(verdict: Verdict) -> str:
+    """Return how a verdict was reached: statistic, method, margin, and what the items can show at all."""
+    parts = [f"{verdict.method} of {verdict.tested}", f"margin ±{format_number(verdict.margin or 0.0)}"]
+    if verdict.resamples:
+        parts.append(f"{verdict.resamples:,} resamples, seed {verdict.seed}")
+    if verdict.outcome in {"underpowered", "tied"} and verdict.detectable:
+        parts.append(f"differences from {format_number(verdict.detectable)} on would likely be seen")
+    return "; ".join(parts)
 
 
 def _config_blocks(comparison: Comparison, *, only_changed: bool, details: bool) -> list[Block]:
@@ -117,6 +147,7 @@ def _value(value: Any) -> str:
 
 def _metric_blocks(metrics: Sequence[MetricChange], *, only_changed: bool) -> list[Block]:
     rows, styles = [], []
+    tested = any(metric.tested for metric in metrics)
     for metric in metrics:
         moved = metric.difference != 0  # what is missing, or not a number, is shown too
         if only_changed and not moved:
@@ -127,14 +158,36 @@ def _metric_blocks(metrics: Sequence[MetricChange], *, only_changed: bool) -> li
                 _number(metric.a),
                 _number(metric.b),
                 "–" if metric.difference is None else format_difference(metric.difference) if moved else "0",
-                {True: "better", False: "worse", None: ""}[metric.better],
+                _side(metric, tested=tested),
+                *_test_cells(metric, tested=tested),
             ]
         )
         styles.append(_style(metric))
     if not rows:
         return [] if only_changed else [Heading("Metrics"), Line("neither run has metrics", "quiet", 1)]
-    table = Table(("metric", "A", "B", "difference", ""), rows, frozenset({1, 2, 3}), styles)
+    more = ("interval", "p (Holm)") if tested else ()
+    table = Table(("metric", "A", "B", "difference", "", *more), rows, frozenset({1, 2, 3, 5, 6}), styles)
     return [Heading("Metrics"), table]
+
+
+def _side(metric: MetricChange, *, tested: bool) -> str:
+    side = {True: "better", False: "worse", None: ""}[metric.better]
+    if not side or not tested:
+        return side
+    if metric.tested is None:
+        return "not tested"
+    return side if metric.real else "within noise"
+
+
+def _test_cells(metric: MetricChange, *, tested: bool) -> list[str]:
+    if not tested:
+        return []
+    if metric.low is None or metric.high is None or metric.p_adjusted is None:
+        return ["", ""]
+    return [
+        format_interval(metric.low, metric.high),
+        format_p(metric.p_adjusted).removeprefix("p ").removeprefix("= "),
+    ]
 
 
 def _number(value: float | None) -> str:
@@ -142,7 +195,7 @@ def _number(value: float | None) -> str:
 
 
 def _style(metric: MetricChange) -> Style:
-    if metric.better is None:
+    if metric.better is None or metric.real is False:
         return "quiet" if metric.difference == 0 else "plain"
     return "good" if metric.better else "bad"
 

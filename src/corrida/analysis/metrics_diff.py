@@ -25,7 +25,12 @@ class MetricChange(msgspec.Struct, frozen=True):
         difference: ``b - a``; None when either is missing or not a number.
         direction: whether more or less is better; None when neither.
         better: whether the difference goes the better way; None when it does not move or has no direction.
-            Not whether it is more than chance: that is the verdict.
+            Not whether it is more than chance: that the test says.
+        tested: what of the shared items was tested; None when the metric was not, and with it all that follows.
+        low, high: the interval of the difference on the shared items.
+        p_value: that the runs are alike.
+        p_adjusted: the same, adjusted by Holm's correction for the metrics that were tested together.
+        real: whether the difference is more than chance, by ``p_adjusted`` and the interval.
     """
 
     name: str
@@ -34,6 +39,12 @@ class MetricChange(msgspec.Struct, frozen=True):
     difference: float | None
     direction: Direction | None
     better: bool | None
+    tested: str | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    real: bool | None = None
 
 
 def compare_metrics(a: RunRecord, b: RunRecord) -> tuple[MetricChange, ...]:

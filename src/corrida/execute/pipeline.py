@@ -6,13 +6,14 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from corrida import __version__
+from corrida.analysis.measures import parse_measure
 from corrida.errors import (
     BadInput,
     InvalidData,
@@ -43,7 +44,7 @@ from corrida.runs.snapshot.configs import relative_name
 if TYPE_CHECKING:
     import polars as pl
 
-    from corrida.runs.writer import RunWriter
+    from corrida.runs.writer import RunSpec, RunWriter
 
 T = TypeVar("T")
 _ITEM_IDS = "item_ids.txt"
@@ -94,6 +95,30 @@ class RunRecorder:
         self._writer.warn(message)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PipelineWork:
+    """All that a run of a pipeline depends on; beyond it nothing of the project's settings counts.
+
+    Attributes:
+        asked: configurations as bytes, data files, seed, the metric that decides, and what is recorded.
+        uses: the pipeline behind its name.
+        overrides: values that win over the configurations, by dotted key.
+        item_ids: the only items to process, or None for all.
+        named: where data files are that the configuration names, by their place relative to the project; the others
+            are where it says.
+        save: keep the run.
+        at_end: called with the run when all is logged and nothing sealed yet.
+    """
+
+    asked: RunSpec
+    uses: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    item_ids: frozenset[str] | None = None
+    named: Mapping[str, Path] = field(default_factory=dict)
+    save: bool = True
+    at_end: Callable[[RunWriter], None] | None = None
+
+
 def pipeline_settings(project: Project, name: str) -> tuple[Pipeline[Any], PipelineSettings]:
     """Return the pipeline that a project calls ``name``, and what the project always uses for it.
 
@@ -139,46 +164,62 @@ def run_pipeline(
     """
     pipeline, settings = pipeline_settings(project, name)
     asked = asked_for(project, name, options, settings, argv=argv)
+    work = PipelineWork(
+        asked=replace(
+            asked, primary_metric=primary_metric(pipeline.primary_metric, pipeline.directions, settings)
+        ),
+        uses=settings.uses or name,
+        overrides={**settings.set, **options.overrides},
+        item_ids=read_item_ids(project.root / options.items) if options.items else None,
+        save=options.save,
+    )
+    return execute_pipeline(project, pipeline, work, progress=progress)
+
+
+def execute_pipeline(
+    project: Project, pipeline: Pipeline[Any], work: PipelineWork, *, progress: Progress = no_progress
+) -> Executed:
+    """Run a pipeline on what is settled already; see :func:`run_pipeline` for what it raises."""
+    asked = work.asked
     files = [ConfigFile(path, parse_document(path, content)) for path, content in asked.configs]
-    overrides = {**settings.set, **options.overrides}
-    config = pipeline.configure(files, overrides)
-    named = _named_files(project, pipeline.data_files(config))
+    config = pipeline.configure(files, work.overrides)
+    named = _named_files(project, pipeline.data_files(config), work.named)
     resolved = msgspec.to_builtins(config)
-    uses = settings.uses or name
     spec = replace(
         asked,
         params=_scalars(resolved),
         data=list(dict.fromkeys([*asked.data, *named.values()])),
         roles={path: role for role, path in named.items()},
         resolved=resolved,
-        primary_metric=primary_metric(pipeline.primary_metric, pipeline.directions, settings),
         directions=dict(pipeline.directions),
         columns=pipeline.columns,
         invocation=Invocation(
             kind="pipeline",
-            uses=uses,
-            overrides=plain(overrides),
+            uses=work.uses,
+            overrides=plain(dict(work.overrides)),
             data=tuple(relative_name(path, project.root) for path in asked.data),
-            items=_ITEM_IDS if options.items else None,
+            items=_ITEM_IDS if work.item_ids is not None else None,
             folder=working_folder(project),
-            code=code_digests([_source_of(uses)], project.root),
+            code=code_digests([source_of(work.uses)], project.root),
             corrida=__version__,
         ),
     )
-    item_ids = read_item_ids(project.root / options.items) if options.items else None
+    item_ids = work.item_ids
     data = Data(files=asked.data, named=named, item_ids=item_ids, seed=asked.seed)
-    with begin(project.store() if options.save else None, spec) as writer:
+    with begin(project.store() if work.save else None, spec) as writer:
         if item_ids is not None:
             writer.save_bytes(_ITEM_IDS, "".join(f"{item_id}\n" for item_id in sorted(item_ids)).encode())
         outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)
         if item_ids is not None and writer.status == "running":
             _warn_of_other_items(writer, outcome, item_ids)
+        if work.at_end is not None and writer.status == "running":
+            work.at_end(writer)
         metrics = writer.metrics
-    record = project.store().get(writer.id) if options.save else None
+    record = project.store().get(writer.id) if work.save else None
     return Executed(writer.id, record, metrics, outcome.summary, writer.warnings)
 
 
-def _source_of(target: str) -> str | None:
+def source_of(target: str) -> str | None:
     """Return the file of a pipeline of the project; None for a built-in or installed one."""
     module = sys.modules.get(target.partition(":")[0]) if ":" in target else None
     return getattr(module, "__file__", None)
@@ -202,7 +243,8 @@ def _run(
         writer.log_metrics(outcome.metrics)
         if outcome.items is not None:
             writer.log_items(outcome.items)
-        writer.describe(summary=outcome.summary, dataset=outcome.dataset)
+        measures = {name: str(parse_measure(text)) for name, text in outcome.measures.items()}
+        writer.describe(summary=outcome.summary, dataset=outcome.dataset, measures=measures)
     except StoreError:
         raise
     except (
@@ -237,13 +279,16 @@ def _failed(writer: RunWriter, error: Exception) -> PipelineFailed:
     kept = (
         f"; the run {writer.id} is kept as failed, and its log.txt has the traceback" if writer.keeps else ""
     )
-    return PipelineFailed(f"the pipeline failed{place}: {type(error).__name__}: {error}{kept}")
+    failed = PipelineFailed(f"the pipeline failed{place}: {type(error).__name__}: {error}{kept}")
+    failed.run_id = writer.id if writer.keeps else None
+    return failed
 
 
-def _named_files(project: Project, named: Mapping[str, str]) -> dict[str, Path]:
+def _named_files(project: Project, named: Mapping[str, str], there: Mapping[str, Path]) -> dict[str, Path]:
     found = {}
     for role, text in named.items():
-        path = Path(os.path.normpath(project.root / text))
+        place = Path(os.path.normpath(project.root / text))
+        path = there.get(relative_name(place, project.root), place)
         if not path.is_file():
             raise InvalidData(
                 f"the {role} file {text!r} that the configuration names is not there; check the path"

@@ -70,12 +70,16 @@ class Outcome:
             ``expected`` (strings), ``correct`` (boolean), ``score``, ``loss`` (floats), and the pipeline's own.
         dataset: facts of the dataset for ``manifest.json``.
         summary: one sentence for a person.
+        measures: how metrics come about from the items, by the name of the metric, where the name alone does not
+            say it: ``{"f1": "f1_macro", "precision.rules": "precision where decided_by=rule"}``. The verdict of a
+            comparison tests them; the grammar stands in docs/verdicts.md.
     """
 
     metrics: Mapping[str, float]
     items: pl.DataFrame | None = None
     dataset: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
+    measures: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recorder(Protocol):

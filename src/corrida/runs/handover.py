@@ -35,6 +35,7 @@ class Handover(msgspec.Struct, frozen=True, omit_defaults=True):
     dataset: dict[str, Any] = {}
     primary_metric: PrimaryMetric | None = None
     directions: dict[str, Direction] = {}
+    measures: dict[str, str] = {}
     configs: tuple[ConfigCopy, ...] = ()
     config_patterns: tuple[str, ...] = ()
     data: tuple[dict[str, Any], ...] = ()
@@ -74,6 +75,7 @@ class ScriptRun(AttachedRun):
             params=dict(spec.params),
             primary_metric=spec.primary_metric,
             directions=dict(spec.directions),
+            measures=dict(spec.measures),
             configs=tuple(copy_configs(run_dir, fresh, there)),
             config_patterns=tuple(spec.config_patterns),
             data=tuple(describe_data(spec.data, spec.root, spec.roles)),

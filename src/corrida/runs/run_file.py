@@ -132,6 +132,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float | str] = {}
     primary_metric: PrimaryMetric | None = None
     directions: dict[str, Direction] = {}
+    measures: dict[str, str] = {}
     columns: tuple[Column, ...] = ()
     summary: str | None = None
     item_counts: dict[str, int] | None = None

@@ -32,6 +32,7 @@ class RunSpec:
         roles: what a data file is to the pipeline.
         resolved: the configuration that runs, for config.yaml; ``params`` when None.
         primary_metric, directions: which metric decides, and which way each is better.
+        measures: how metrics come about from the items, by name.
         columns: what ``corrida list`` shows for runs of the pipeline.
         root: the project folder, to which paths are relative.
         invocation: what it takes to ask for the run again.
@@ -57,6 +58,7 @@ class RunSpec:
     resolved: Any = None
     primary_metric: PrimaryMetric | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
+    measures: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
     invocation: Invocation | None = None
     argv: Sequence[str] = ()

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from corrida.runs.journal import Operation
 
 DEFAULT_FOLDER = "runs"
+_FINISHED = Sql("runs.status = 'finished'")
+# What a bisection executes between two runs is nobody's latest work.
+_NO_HYBRID = Sql("""json_extract(runs.tags, '$."replay"') IS NOT 'bisect'""")
 
 
 class Store:
@@ -140,7 +143,9 @@ class Store:
         return name if name in self else self._by_prefix(name)
 
     def _latest(self, back: int, pipeline: str | None) -> str:
-        found = self.runs(limit=1, offset=back, pipeline=pipeline, status="finished")
+        where = [_FINISHED, _NO_HYBRID] + ([Sql("runs.pipeline = ?", (pipeline,))] if pipeline else [])
+        self.refresh()
+        found = self.catalog.query(limit=1, offset=back, where=where)
         if found:
             return found[0].id
         count = len(self.runs(pipeline=pipeline, status="finished"))

@@ -149,8 +149,19 @@ class RunWriter(RunLog):
             if message not in self._warnings and len(self._warnings) < _MAX_WARNINGS:
                 self._warnings.append(message)
 
-    def describe(self, *, summary: str = "", dataset: Mapping[str, Any] | None = None) -> None:
+    def describe(
+        self,
+        *,
+        summary: str = "",
+        dataset: Mapping[str, Any] | None = None,
+        measures: Mapping[str, str] | None = None,
+    ) -> None:
         """Set the sentence that sums the run up, and add facts of the dataset to its manifest.
+
+        Args:
+            summary: one sentence for a person.
+            dataset: facts by name.
+            measures: how metrics come about from the items, by the name of the metric: ``{"f1": "f1_macro"}``.
 
         Raises:
             RunSealed, StoreError: as for :meth:`log`.
@@ -160,8 +171,11 @@ class RunWriter(RunLog):
             if dataset:
                 self._dataset |= plain(dict(dataset))
                 self._write_manifest(None)
+            if measures:
+                self._spec = replace(self._spec, measures={**self._spec.measures, **measures})
             if summary:
                 self._summary = text(summary)
+            if summary or measures:
                 self._write_run_file(seal=False)
 
     def take_over(self, *, rename: bool = False) -> None:
@@ -187,6 +201,7 @@ class RunWriter(RunLog):
                     tags={**said.tags, **own.tags},
                     primary_metric=own.primary_metric or said.primary_metric,
                     directions={**said.directions, **own.directions},
+                    measures={**said.measures, **own.measures},
                     config_patterns=list(dict.fromkeys([*own.config_patterns, *said.config_patterns])),
                 )
                 self._params = {**said.params, **self._params}
@@ -328,6 +343,7 @@ class RunWriter(RunLog):
             "warnings": self._warnings,
             "params": self._params,
             "directions": dict(spec.directions),
+            "measures": dict(spec.measures),
             "columns": list(spec.columns),
             "configs": self._configs,
             "config_patterns": list(spec.config_patterns),

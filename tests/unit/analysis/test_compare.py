@@ -59,8 +59,9 @@ def seed_case(make):
 def test_the_first_question_reads_like_its_example_and_says_more(seed_case):
     text = str(seed_case)
     assert "matching_rules_business: 1.1 → 1.2 (+1 rule R53)" in text
-    assert "precision 0.23 → 0.64 (+0.41, the better way)" in text
-    assert "not tested" in text
+    # Three items do not bear out what was logged, and would not suffice to.
+    assert "not enough items: precision 0.5 → 0.6667" in text
+    assert "the runs logged precision 0.23 and 0.64, their items give 0.5 and 0.6667" in text
     lines = [line.split() for line in text.splitlines()]
     assert ["precision", "0.23", "0.64", "+0.41", "better"] in lines
     assert ["loss", "2", "1.5", "−0.5", "better"] in lines
@@ -76,7 +77,8 @@ def test_markdown_and_json(seed_case):
     assert "### Configs" in text
     assert "| precision | 0.23 | 0.64 | +0.41 | better |" in text
     whole = json.loads(json.dumps(seed_case.to_json()))
-    assert whole["verdict"]["difference"] == pytest.approx(0.41)
+    assert whole["verdict"]["difference"] == pytest.approx(2 / 3 - 1 / 2)
+    assert whole["metrics"][0]["difference"] == pytest.approx(0.41)
     assert whole["items"]["broken"] == 1
     assert len(seed_case.to_json(items=1)["items"]["differing"]) == 1
 

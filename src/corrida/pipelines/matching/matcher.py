@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from corrida.pipelines.matching.settings import MatchingConfig
 
 
+# What a name alone does not say; the other metrics are called what they are.
+_MEASURES = {
+    "precision.rules": "precision where decided_by=rule",
+    "precision.retrieval": "precision where decided_by=index",
+}
+
+
 class MatchingPipeline:
     """Codes texts by prioritised rules, then by lexical retrieval among compatible codes; else it abstains."""
 
@@ -97,7 +104,9 @@ class MatchingPipeline:
         }
         if index is not None:
             dataset["index_titles"] = len(index.entries)
-        return Outcome(metrics, items_frame(decisions, classification), dataset, _summary(metrics))
+        return Outcome(
+            metrics, items_frame(decisions, classification), dataset, _summary(metrics), measures=_MEASURES
+        )
 
 
 def _decide(
