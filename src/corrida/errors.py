@@ -23,6 +23,7 @@ The tree::
     ├── StoreError (OSError)             the store cannot be read or written (rights, space)
     ├── Refused                          corrida declines, because something would be lost
     ├── PipelineFailed                   the pipeline itself raised
+    ├── EndpointFailed                   a service that a pipeline asks does not answer
     └── MissingExtra (ImportError)       an optional dependency is not installed
 
 Each message says what is wrong, where, and what to do next. ``exit_code`` is what the command line returns.
@@ -124,7 +125,17 @@ class Refused(CorridaError):
 
 
 class PipelineFailed(CorridaError):
-    """The pipeline raised; its run is kept as failed."""
+    """The pipeline raised; its run is kept as failed.
+
+    Attributes:
+        run_id: that run; None when it was not kept.
+    """
+
+    run_id: str | None = None
+
+
+class EndpointFailed(CorridaError):
+    """A service that a pipeline asks does not answer; the run that needs it is kept as failed."""
 
 
 class MissingExtra(CorridaError, ImportError):

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from corrida.execute.command import run_command
+from corrida.execute.command import CommandWork, execute_command, run_command
 from corrida.execute.item_ids import read_item_ids
 from corrida.execute.options import Executed, RunOptions, relative_to_project
-from corrida.execute.pipeline import Progress, RunRecorder, no_progress, pipeline_settings, run_pipeline
+from corrida.execute.pipeline import (
+    PipelineWork,
+    Progress,
+    RunRecorder,
+    execute_pipeline,
+    no_progress,
+    pipeline_settings,
+    run_pipeline,
+    source_of,
+)
 
 __all__ = [
+    "CommandWork",
     "Executed",
+    "PipelineWork",
     "Progress",
     "RunOptions",
     "RunRecorder",
+    "execute_command",
+    "execute_pipeline",
     "no_progress",
     "pipeline_settings",
     "read_item_ids",
     "relative_to_project",
     "run_command",
     "run_pipeline",
+    "source_of",
 ]

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
@@ -38,13 +38,38 @@ from corrida.runs.snapshot.environment import relative_argv
 if TYPE_CHECKING:
     import polars as pl
 
-    from corrida.runs.writer import RunWriter
+    from corrida.runs.writer import RunSpec, RunWriter
 
 _LOOK_EVERY = 0.2  # seconds between looks whether the command has ended, while it prints nothing
 _WAIT_AT_MOST = 1.0
 _PIPE_HOLDS = 2**20  # the most that two pipes still hold when the command has ended
 
 _SPECIAL = ("NaN", "Infinity", "-Infinity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandWork:
+    """A command with all that corrida knows of what it depends on.
+
+    Attributes:
+        spec: the run that it becomes.
+        command: program and arguments.
+        folder: where it is started; the working folder when None.
+        variables: of the environment, set for it on top of those there are; None takes one away.
+        rename: list the run under the pipeline that the command names.
+        save: keep the run.
+        stops: an interruption during the command is one of the whole work, and not for the command alone to mind.
+        at_end: called with the run when the command has succeeded and nothing is sealed yet.
+    """
+
+    spec: RunSpec
+    command: Sequence[str]
+    folder: Path | None = None
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+    rename: bool = False
+    save: bool = True
+    stops: bool = False
+    at_end: Callable[[RunWriter], None] | None = None
 
 
 def run_command(
@@ -79,13 +104,14 @@ def run_command(
     name = pipeline or _command_name(command)
     settings = project.settings.pipelines.get(name) or PipelineSettings()
     asked = asked_for(project, name, options, settings, argv=argv)
+    overrides = {**settings.set, **options.overrides}
     spec = replace(
         asked,
-        params={**settings.set, **options.overrides},
+        params=overrides,
         primary_metric=primary_metric("", {}, settings),
         invocation=Invocation(
             kind="command",
-            overrides=plain(dict(options.overrides)),
+            overrides=plain(overrides),
             data=tuple(relative_name(path, project.root) for path in asked.data),
             command=tuple(relative_argv(command, project.root)),
             folder=working_folder(project),
@@ -94,10 +120,18 @@ def run_command(
         ),
         capture=False,
     )
-    with begin(project.store() if options.save else None, spec) as writer:
-        code = _call(command, writer)
-        writer.take_over(rename=pipeline is None)
+    work = CommandWork(spec=spec, command=command, rename=pipeline is None, save=options.save)
+    return execute_command(project, work)
+
+
+def execute_command(project: Project, work: CommandWork) -> tuple[int, Executed]:
+    """Run a command on what is settled already; see :func:`run_command` for what it returns and raises."""
+    with begin(project.store() if work.save else None, work.spec) as writer:
+        code = _call(work, writer)
+        writer.take_over(rename=work.rename)
         _take_over(writer)
+        if work.at_end is not None and code == 0:
+            work.at_end(writer)
         if code != 0:
             writer.fail(
                 f"the command ended with exit code {code}"
@@ -105,7 +139,7 @@ def run_command(
                 else f"the command was killed by signal {-code}"
             )
         metrics = writer.metrics
-    record = project.store().get(writer.id) if options.save else None
+    record = project.store().get(writer.id) if work.save else None
     return code, Executed(writer.id, record, metrics, "", writer.warnings)
 
 
@@ -114,12 +148,15 @@ def _command_name(command: Sequence[str]) -> str:
     return scripts[0] if scripts else Path(command[0]).name
 
 
-def _call(command: Sequence[str], writer: RunWriter) -> int:
-    environment = {**os.environ, RUN_VARIABLE: str(writer.dir), "PYTHONUNBUFFERED": "1"}
-    with _signals_handed_on() as hand_on_to:
+def _call(work: CommandWork, writer: RunWriter) -> int:
+    command = work.command
+    wanted = {**os.environ, **work.variables, RUN_VARIABLE: str(writer.dir), "PYTHONUNBUFFERED": "1"}
+    environment = {name: value for name, value in wanted.items() if value is not None}
+    came: list[int] = []
+    with _signals_handed_on(came) as hand_on_to:
         try:
             process = subprocess.Popen(
-                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                command, env=environment, cwd=work.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
         except (OSError, ValueError) as error:
             writer.discard()
@@ -129,12 +166,18 @@ def _call(command: Sequence[str], writer: RunWriter) -> int:
             ) from None
         hand_on_to(process)
         _pass_on(process, writer)
-        return process.wait()
+        code = process.wait()
+    if work.stops and signal.SIGINT in came:
+        raise KeyboardInterrupt
+    return code
 
 
 @contextlib.contextmanager
-def _signals_handed_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+def _signals_handed_on(came: list[int]) -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     """Let the command end itself: Ctrl-C reaches it from the terminal, and a request to end is handed on.
+
+    Args:
+        came: gets the signals that came.
 
     Yields:
         What to call with the process once it runs; a signal that came before is handed on then.
@@ -143,6 +186,7 @@ def _signals_handed_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     early: list[int] = []
 
     def on_signal(number: int, _: object) -> None:
+        came.append(number)
         if not started:
             early.append(number)
         elif number == signal.SIGTERM:
