@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from corrida import errors
     from corrida.analysis.compare import Comparison
+    from corrida.bridges.database import stamp
     from corrida.pipelines.contract import Outcome, Pipeline, Recorder
     from corrida.runs.record import RunRecord, Runs
     from corrida.runs.store import Store
@@ -37,6 +38,7 @@ _HOME = {
     "compare": "corrida.session",
     "current_run": "corrida.session",
     "errors": "corrida.errors",
+    "stamp": "corrida.bridges.database",
     "start_run": "corrida.session",
     "track": "corrida.session",
 }
@@ -54,6 +56,7 @@ __all__ = [
     "compare",
     "current_run",
     "errors",
+    "stamp",
     "start_run",
     "track",
 ]

@@ -27,12 +27,13 @@ from corrida.execute.options import (
     primary_metric,
     working_folder,
 )
+from corrida.execute.stamping import stamp_target, stamped
 from corrida.launch import begin, code_digests
 from corrida.project import RUN_VARIABLE, PipelineSettings, Project
 from corrida.runs import layout
-from corrida.runs.plain import plain
+from corrida.runs.plain import JSON_ERRORS, plain
 from corrida.runs.run_file import Invocation
-from corrida.runs.snapshot.configs import relative_name
+from corrida.runs.snapshot.data import data_origin
 from corrida.runs.snapshot.environment import relative_argv
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def run_command(
         invocation=Invocation(
             kind="command",
             overrides=plain(dict(options.overrides)),
-            data=tuple(relative_name(path, project.root) for path in asked.data),
+            data=tuple(data_origin(entry, project.root) for entry in asked.data),
             command=tuple(relative_argv(command, project.root)),
             folder=working_folder(project),
             code=code_digests([Path.cwd() / part for part in command[:4]], project.root),
@@ -94,6 +95,7 @@ def run_command(
         ),
         capture=False,
     )
+    target = stamp_target(project, options, settings, asked.data)
     with begin(project.store() if options.save else None, spec) as writer:
         code = _call(command, writer)
         writer.take_over(rename=pipeline is None)
@@ -106,7 +108,8 @@ def run_command(
             )
         metrics = writer.metrics
     record = project.store().get(writer.id) if options.save else None
-    return code, Executed(writer.id, record, metrics, "", writer.warnings)
+    done = Executed(writer.id, record, metrics, "", writer.warnings)
+    return code, stamped(project, done, target, options)
 
 
 def _command_name(command: Sequence[str]) -> str:
@@ -299,7 +302,7 @@ def _logged(entry: dict[str, Any] | None) -> tuple[dict[str, Any], Any]:
 def _history_entry(line: bytes) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         return None
 
 

@@ -29,6 +29,7 @@ from corrida.execute.options import (
     primary_metric,
     working_folder,
 )
+from corrida.execute.stamping import stamp_target, stamped
 from corrida.launch import begin, code_digests
 from corrida.pipelines.contract import ConfigFile, Data, Outcome, Pipeline
 from corrida.pipelines.registry import load_pipeline
@@ -38,7 +39,7 @@ from corrida.runs.documents import parse_document
 from corrida.runs.plain import plain
 from corrida.runs.record import flatten
 from corrida.runs.run_file import Invocation
-from corrida.runs.snapshot.configs import relative_name
+from corrida.runs.snapshot.data import data_origin
 
 if TYPE_CHECKING:
     import polars as pl
@@ -158,7 +159,7 @@ def run_pipeline(
             kind="pipeline",
             uses=uses,
             overrides=plain(overrides),
-            data=tuple(relative_name(path, project.root) for path in asked.data),
+            data=tuple(data_origin(entry, project.root) for entry in asked.data),
             items=_ITEM_IDS if options.items else None,
             folder=working_folder(project),
             code=code_digests([_source_of(uses)], project.root),
@@ -166,8 +167,10 @@ def run_pipeline(
         ),
     )
     item_ids = read_item_ids(project.root / options.items) if options.items else None
-    data = Data(files=asked.data, named=named, item_ids=item_ids, seed=asked.seed)
+    target = stamp_target(project, options, settings, asked.data)
     with begin(project.store() if options.save else None, spec) as writer:
+        given = writer.data_files[: len(asked.data)]  # those that the configuration names come after
+        data = Data(files=given, named=named, item_ids=item_ids, seed=asked.seed)
         if item_ids is not None:
             writer.save_bytes(_ITEM_IDS, "".join(f"{item_id}\n" for item_id in sorted(item_ids)).encode())
         outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)
@@ -175,7 +178,8 @@ def run_pipeline(
             _warn_of_other_items(writer, outcome, item_ids)
         metrics = writer.metrics
     record = project.store().get(writer.id) if options.save else None
-    return Executed(writer.id, record, metrics, outcome.summary, writer.warnings)
+    done = Executed(writer.id, record, metrics, outcome.summary, writer.warnings)
+    return stamped(project, done, target, options)
 
 
 def _source_of(target: str) -> str | None:
