@@ -63,6 +63,7 @@ _VARIABLES = (
     "| `CORRIDA_DIR` | the store, unless `--store` names one |\n"
     "| `CORRIDA_CACHE_DIR` | where catalogs are kept; else `$XDG_CACHE_HOME/corrida`, else `~/.cache/corrida` |\n"
     "| `CORRIDA_RUN_DIR` | set by `corrida exec` for its command: the run folder |\n"
+    "| `CORRIDA_DATABASE_URL` | the database of `corrida stamp` and `--stamp`, unless `--database` names one |\n"
     "| `CORRIDA_DEBUG` | show the traceback of an error |\n"
     "| `NO_COLOR` | no colours |\n"
 )

@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from corrida import errors
     from corrida.analysis.compare import Comparison
+    from corrida.bridges.database import stamp
     from corrida.pipelines.contract import Outcome, Pipeline, Recorder
     from corrida.runs.record import RunRecord, Runs
     from corrida.runs.store import Store
@@ -38,6 +39,7 @@ _HOME = {
     "current_run": "corrida.session",
     "errors": "corrida.errors",
     "item_history": "corrida.session",
+    "stamp": "corrida.bridges.database",
     "start_run": "corrida.session",
     "track": "corrida.session",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "current_run",
     "errors",
     "item_history",
+    "stamp",
     "start_run",
     "track",
 ]

@@ -17,6 +17,7 @@ The tree::
     │   ├── PipelineNotFound
     │   └── ArtifactNotFound
     ├── AlreadyExists (FileExistsError)  a name that is taken: exit code 2
+    ├── DatabaseError                    the user's database cannot be reached, or declines
     ├── RunSealed                        a finished run was to be changed
     ├── DamagedRun                       a run folder that cannot be read
     │   └── NewerFormat                  written by a later version of corrida
@@ -102,6 +103,10 @@ class AlreadyExists(CorridaError, FileExistsError):
     """A name is taken; nothing is ever overwritten."""
 
     exit_code = 2
+
+
+class DatabaseError(CorridaError):
+    """The user's database cannot be reached, or declines."""
 
 
 class RunSealed(CorridaError):

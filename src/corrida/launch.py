@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +11,13 @@ from typing import TYPE_CHECKING
 from corrida.errors import InvalidConfig, InvalidData
 from corrida.project import RUN_VARIABLE
 from corrida.runs.files import digest_file
+from corrida.runs.snapshot.addresses import is_address
 from corrida.runs.snapshot.configs import expand_patterns, relative_name
 from corrida.runs.writer import RunSpec, RunWriter
 
 if TYPE_CHECKING:
+    from corrida.project import Project
+    from corrida.runs.snapshot.data import DataSource
     from corrida.runs.store import Store
 
 _MAX_CODE_BYTES = 4 * 1024 * 1024
@@ -25,6 +27,8 @@ def begin(store: Store | None, spec: RunSpec) -> RunWriter:
     """Start a run in ``store``; without one in a temporary folder that goes with the run."""
     if store is not None:
         return store.start(spec)
+    import tempfile
+
     folder = Path(tempfile.mkdtemp(prefix="corrida-unsaved-"))
     try:
         return RunWriter(folder, spec, keep=False)
@@ -33,16 +37,25 @@ def begin(store: Store | None, spec: RunSpec) -> RunWriter:
         raise
 
 
-def data_paths(root: Path, patterns: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Return the data files that ``patterns`` name.
+def data_sources(project: Project, patterns: Sequence[str | os.PathLike[str]]) -> list[Path | DataSource]:
+    """Return the data files and the tables of databases that ``patterns`` name, in their order.
 
     Raises:
-        InvalidData: a pattern matches no file.
+        InvalidData: a pattern matches no file, or an address cannot be read.
+        MissingExtra: what it takes to read a database is not installed.
     """
-    try:
-        return expand_patterns(patterns, root, "data file")
-    except InvalidConfig as error:
-        raise InvalidData(str(error)) from None
+    found: dict[Path | DataSource, None] = {}
+    for pattern in patterns:
+        if is_address(text := os.fspath(pattern)):
+            from corrida.bridges.database import table_source
+
+            found[table_source(text, project.root, project.settings.database.column)] = None
+            continue
+        try:
+            found |= dict.fromkeys(expand_patterns([pattern], project.root, "data file"))
+        except InvalidConfig as error:
+            raise InvalidData(str(error)) from None
+    return list(found)
 
 
 def enclosing_run(store_folder: Path) -> str | None:

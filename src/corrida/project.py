@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from corrida.errors import InvalidConfig
+from corrida.runs.snapshot.addresses import without_password
 from corrida.runs.store import DEFAULT_FOLDER, Store
 
 PROJECT_FILE = "corrida.toml"
 STORE_VARIABLE = "CORRIDA_DIR"
 RUN_VARIABLE = "CORRIDA_RUN_DIR"
+DATABASE_VARIABLE = "CORRIDA_DATABASE_URL"
 
 
 _WORDS = {
@@ -44,6 +45,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         set: values that win over the configuration files, by dotted key.
         primary_metric: which metric decides, in place of the pipeline's.
         direction: whether more or less of it is better, where the pipeline does not say.
+        stamp: write the id of each finished run onto the rows of the database.
     """
 
     uses: str | None = None
@@ -56,6 +58,24 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     set: dict[str, Any] = {}
     primary_metric: str | None = None
     direction: Literal["max", "min"] | None = None
+    stamp: bool = False
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section ``[database]``: the table whose rows get the id of the run that processed them.
+
+    Attributes:
+        url: such as ``postgresql://me:${DB_PASSWORD}@host/jobs``; ``${NAME}`` stands for a variable of the
+            environment. A SQLite file is relative to the settings file.
+        table: the table, with its schema where it needs one.
+        key: the column that holds the item ids; the primary key when not given.
+        column: the column that gets the run id.
+    """
+
+    url: str | None = None
+    table: str | None = None
+    key: str | None = None
+    column: str = "run_id"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,11 +84,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         store: folder of the runs, relative to the file.
         list_keys: names of the field that tells entries of a list in a configuration apart, tried in order.
+        database: the table that runs are stamped onto.
         pipelines: named pipelines.
     """
 
     store: str | None = None
     list_keys: tuple[str, ...] = ()
+    database: DatabaseSettings = DatabaseSettings()
     pipelines: dict[str, PipelineSettings] = {}
 
 
@@ -115,18 +137,17 @@ def find_project(start: Path | None = None, *, store: str | os.PathLike[str] | N
 
 
 def _find_settings(here: Path) -> tuple[Path | None, Settings]:
-    for folder in (here, *here.parents):
-        own = folder / PROJECT_FILE
-        if own.is_file():
-            return own, read_settings(own)
-        shared = folder / "pyproject.toml"
-        if shared.is_file():
-            document = _load(shared)
-            tool = document.get("tool")
+    folder = ""
+    while folder != (place := os.path.dirname(folder) if folder else os.fspath(here)):  # noqa: PTH120
+        folder = place
+        if os.path.isfile(own := os.path.join(folder, PROJECT_FILE)):  # noqa: PTH113, PTH118 - at each start
+            return Path(own), read_settings(Path(own))
+        if os.path.isfile(shared := os.path.join(folder, "pyproject.toml")):  # noqa: PTH113, PTH118
+            tool = _load(Path(shared)).get("tool")
             section = tool.get("corrida") if isinstance(tool, dict) else None
             if section is not None:
-                return shared, _convert(shared, section)
-        if (folder / ".git").exists():
+                return Path(shared), _convert(Path(shared), section)
+        if os.path.exists(os.path.join(folder, ".git")):  # noqa: PTH110, PTH118
             break  # a project does not reach beyond its repository
     return None, Settings()
 
@@ -141,6 +162,8 @@ def read_settings(file: Path) -> Settings:
 
 
 def _load(file: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -159,7 +182,20 @@ def _convert(file: Path, section: Any) -> Settings:
         name: _convert_to(PipelineSettings, table, f"{file.name}: [pipelines.{name}]")
         for name, table in pipelines.items()
     }
-    return _convert_to(Settings, {**section, "pipelines": found}, f"{file.name}:")
+    database = _convert_to(DatabaseSettings, section.get("database", {}), f"{file.name}: [database]")
+    _refuse_passwords(file, {"[database] url": [database.url or ""]})
+    _refuse_passwords(file, {f"[pipelines.{name}] data": settings.data for name, settings in found.items()})
+    return _convert_to(Settings, {**section, "database": database, "pipelines": found}, f"{file.name}:")
+
+
+def _refuse_passwords(file: Path, addresses: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a password in the settings: git would keep it, and so would the runs that record what was not committed."""
+    for place, texts in addresses.items():
+        if any(without_password(text) != text for text in texts):
+            raise InvalidConfig(
+                f"{file.name}: {place} holds a password; put it into a variable of the environment and write "
+                "${NAME} in its place, as in postgresql://me:${DB_PASSWORD}@host/jobs"
+            )
 
 
 def _convert_to(kind: type[S], table: Any, where: str) -> S:
@@ -171,6 +207,8 @@ def _convert_to(kind: type[S], table: Any, where: str) -> S:
         key = place.rstrip("`").replace("[...]", "")
         if "unknown field" in message:
             unknown = message.split("`")[1]
+            import difflib
+
             near = difflib.get_close_matches(unknown, kind.__struct_fields__, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(kind.__struct_fields__)}"
             raise InvalidConfig(f"{where} unknown key {unknown!r}; {hint}") from None

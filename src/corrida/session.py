@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from corrida import __version__
 from corrida.errors import BadInput, InvalidMetric
-from corrida.launch import begin, code_digests, data_paths, enclosing_run
+from corrida.launch import begin, code_digests, data_sources, enclosing_run
 from corrida.project import RUN_VARIABLE, find_project
 from corrida.runs.attached import attached_run
 from corrida.runs.handover import ScriptRun, script_run
 from corrida.runs.run_file import Invocation, PrimaryMetric
 from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
+from corrida.runs.snapshot.data import data_origin
 from corrida.runs.store import Store, check_tags
 from corrida.runs.writer import RunSpec, RunWriter, current_writer
 
@@ -69,7 +70,8 @@ def start_run(
         params: parameters by name; nested mappings are fine.
         seed: the random seed, recorded (nothing is seeded).
         configs: configuration files or globs, relative to the project; copied byte for byte.
-        data: data files or globs; recorded by digest, size, rows and columns, not copied.
+        data: data files or globs; recorded by digest, size, rows and columns, not copied. A table of a database
+            (``sqlite:///jobs.db?table=offers``) is copied into the run; ``run.data_files`` has the copy.
         parent: id of the run that this one belongs to; the open run of an enclosing ``corrida exec``, if any,
             when not given.
         primary_metric: the metric that decides which of two runs is better.
@@ -103,7 +105,7 @@ def start_run(
     if opened is None:
         opened = project.store() if save else None
     patterns = _listed(configs)
-    files_of_data = data_paths(project.root, _listed(data))
+    given_data = data_sources(project, _listed(data))
     spec = RunSpec(
         pipeline=pipeline or _script_name(),
         root=project.root,
@@ -118,13 +120,13 @@ def start_run(
         params=_mapping("params", params),
         configs=read_configs(expand_patterns(patterns, project.root, "configuration"), project.root),
         config_patterns=[os.fspath(p) for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
-        data=files_of_data,
+        data=given_data,
         primary_metric=PrimaryMetric(primary_metric, direction) if primary_metric else None,
         directions=_mapping("directions", directions),
         measures=_measures(measures),
         invocation=Invocation(
             kind="python",
-            data=tuple(relative_name(path, project.root) for path in files_of_data),
+            data=tuple(data_origin(entry, project.root) for entry in given_data),
             folder=relative_name(Path.cwd(), project.root),
             code=code_digests([_script()], project.root),
             corrida=__version__,

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from corrida.project import PipelineSettings, Settings, find_project
+from corrida.project import DatabaseSettings, PipelineSettings, Settings, find_project
 from corrida.runs.query import FIELDS
 from corrida.runs.run_file import RunFile
 
@@ -89,12 +89,19 @@ def test_every_field_of_filters_is_described(field: str) -> None:
     assert f"`{field}`" in _read("docs/filters.md")
 
 
-@pytest.mark.parametrize("key", [*Settings.__struct_fields__, *PipelineSettings.__struct_fields__])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *Settings.__struct_fields__,
+        *PipelineSettings.__struct_fields__,
+        *DatabaseSettings.__struct_fields__,
+    ],
+)
 def test_every_key_of_corrida_toml_is_described(key: str) -> None:
     example = re.search(r"```toml\n(.*?)```", _read("docs/concepts.md"), re.DOTALL)
     assert example
     document = tomllib.loads(example.group(1))
-    found = {*document, *document["pipelines"]["jobs"]}
+    found = {*document, *document["pipelines"]["jobs"], *document["database"]}
     # One line would be a lie in the example: a pipeline has its description in the run.
     assert key in found or key == "description"
 

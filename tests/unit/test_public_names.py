@@ -10,13 +10,14 @@ import pytest
 
 import corrida
 
-HEAVY = {"polars", "numpy", "yaml", "rich", "sqlite3", "click", "msgspec", "pandas", "rapidfuzz", "bm25s"}
+HEAVY = {"polars", "numpy", "yaml", "rich", "sqlite3", "click", "msgspec", "pandas", "rapidfuzz", "bm25s",
+         "sqlalchemy", "psycopg"}  # fmt: skip
 
 
 def test_the_public_names_are_exactly_these():
     assert set(corrida.__all__) == {
         "Comparison", "Outcome", "Pipeline", "Recorder", "RunRecord", "RunWriter", "Runs", "Store", "__version__",
-        "compare", "current_run", "errors", "start_run", "track",
+        "compare", "current_run", "errors", "stamp", "start_run", "track",
     }  # fmt: skip
     assert all(getattr(corrida, name) is not None for name in corrida.__all__)
     assert dir(corrida) == sorted(corrida.__all__)

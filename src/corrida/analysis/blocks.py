@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from corrida.runs.plain import printable
 
@@ -18,15 +19,13 @@ _GAP = 2
 _WORDS = re.compile(r"(\s*)(\S+)")
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True):
     """A heading above what follows."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """A line of text.
 
     Attributes:
@@ -42,8 +41,7 @@ class Line:
     hang: int = 2
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A table of texts.
 
     Attributes:
@@ -60,7 +58,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     right: frozenset[int] = frozenset()
-    styles: Sequence[Style] = field(default_factory=tuple)
+    styles: Sequence[Style] = ()
     whole: frozenset[int] = frozenset()
     leave: Sequence[int] = ()
     hint: str = "a wider terminal shows all"

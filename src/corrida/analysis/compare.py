@@ -252,6 +252,8 @@ def _code_changes(a: RunRecord, b: RunRecord) -> list[str]:
 
 
 def _environment_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    if not a or not b:  # of a run that another program made nothing is known
+        return ["packages and machine are recorded for one of the two runs only"] if a or b else []
     found = [
         f"{name} {a.get(name, '–')} → {b.get(name, '–')}"
         for name in ("python", "implementation", "platform", "machine", "processors")

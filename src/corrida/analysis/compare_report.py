@@ -299,5 +299,11 @@ def _the_same(a: RunRecord, b: RunRecord) -> str:
         unknown.append("code is not recorded (no commit)")
     else:
         unknown.append("code is not recorded (no git)")
-    known.append("packages")
-    return "; ".join([f"the same {', '.join(known)} and machine", *unknown])
+    if a.environment() and b.environment():
+        known += ["packages", "machine"]
+    else:  # as of a run that another program made
+        unknown.append("packages and machine are not recorded")
+    if not known:
+        return "; ".join(unknown)
+    listed = f"{', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else known[0]
+    return "; ".join([f"the same {listed}", *unknown])

@@ -7,7 +7,6 @@ content that changed under an unchanged version is flagged, because a list of ve
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -266,6 +265,8 @@ def _diff_lines(a: list[str], b: list[str]) -> TextDiff:
             lines_added=(count_b - count_a).total(), lines_removed=(count_a - count_b).total(), unified=()
         )
     # The header of a unified diff names files and dates, which the caller knows better.
+    import difflib
+
     diff = list(difflib.unified_diff(a, b, n=1, lineterm=""))[2:]
     return TextDiff(
         lines_added=sum(line.startswith("+") for line in diff),

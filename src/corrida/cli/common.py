@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -54,6 +53,8 @@ def on_terminal() -> bool:
 
 def terminal_width() -> int:
     """Return the width to write for."""
+    import shutil
+
     return shutil.get_terminal_size((100, 40)).columns
 
 

@@ -35,46 +35,58 @@ def verify(references: tuple[str, ...], *, as_json: bool, store: str | None) -> 
     The exit code is 1 when a run is not what it was. A run that has not ended is named, and is no damage.
     """
     from corrida.cli.progress import terminal_progress
-    from corrida.runs.verify import verify_run
+    from corrida.runs.verify import (
+        is_lost_run,
+        is_worth_telling,
+        known_to_have_ended,
+        lost_runs,
+        verify_run,
+        verify_store_files,
+    )
 
     opened = open_store(store)
+    running: set[str] = set()
+    ended = known_to_have_ended(opened.root)  # first: looking at the store mends what says so
     if references:
-        chosen = [opened.resolve(reference) for reference in references]
+        # A run that lost its run.json is no run to any other command, and is named here all the same.
+        chosen = [r if is_lost_run(opened.root, r) else opened.resolve(r) for r in references]
     else:
         opened.refresh()
-        chosen = [header.id for header in opened.catalog.query() if header.status != "running"]
+        statuses = {header.id: header.status for header in opened.catalog.query()}
+        running = {run_id for run_id, status in statuses.items() if status == "running"}
+        chosen = [*statuses, *lost_runs(opened.root, statuses)]
     results = [
-        verify_run(opened.root / run_id) for run_id in terminal_progress(chosen, len(chosen), "verifying")
+        verify_run(opened.root / run_id, ended=ended.get(run_id))
+        for run_id in terminal_progress(chosen, len(chosen), "verifying")
     ]
-    damaged = [r for r in results if _is_damaged(r)]
+    results = [result for result in results if is_worth_telling(result, running)]
+    if not references and (of_store := verify_store_files(opened.root)):
+        results.append(of_store)
     if as_json:
-        print_json([{**msgspec.to_builtins(r), "intact": not _is_damaged(r)} for r in results])
+        print_json([{**msgspec.to_builtins(r), "intact": r.intact} for r in results])
     else:
         show_blocks(_verify_blocks(results))
-    return 1 if damaged else 0
-
-
-def _is_damaged(result: Verification) -> bool:
-    """Tell whether a run is not what it was; one that has not ended has nothing yet to compare with."""
-    return any(problem.finding != "not ended" for problem in result.problems)
+    return 0 if all(r.intact for r in results) else 1
 
 
 def _verify_blocks(results: Sequence[Verification]) -> list[Block]:
     from corrida.analysis.blocks import Line
 
     blocks: list[Block] = []
-    damaged = [r for r in results if _is_damaged(r)]
-    for result in damaged:
-        blocks.append(Line(result.run, "bad"))
-        for problem in result.problems:
-            detail = f" ({problem.detail})" if problem.detail else ""
-            blocks.append(Line(f"{problem.finding}: {problem.file}{detail}", "bad", 1))
-    waiting = [r for r in results if r.problems and not _is_damaged(r)]
+    for result in results:
+        if not result.intact:
+            blocks.append(Line(result.run or "the store itself", "bad"))
+            for problem in result.problems:
+                detail = f" ({problem.detail})" if problem.detail else ""
+                blocks.append(Line(f"{problem.finding}: {problem.file}{detail}", "bad", 1))
+    runs = [r for r in results if r.run is not None]
+    waiting = [r for r in runs if r.problems and r.intact]
     blocks += [Line(f"not ended: {r.run}", "quiet") for r in waiting]
-    ended = len(results) - len(waiting)
-    files = sum(r.files for r in results)
-    text = f"{ended - len(damaged)} of {ended} runs intact, {files} files looked at"
-    return [*blocks, Line(text, "bad" if damaged else "good")]
+    ended = len(runs) - len(waiting)
+    damaged = sum(not r.intact for r in runs)
+    files = sum(r.files for r in runs)
+    text = f"{ended - damaged} of {ended} runs intact, {files} files looked at"
+    return [*blocks, Line(text, "good" if all(r.intact for r in results) else "bad")]
 
 
 @click.command()

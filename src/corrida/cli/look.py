@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -72,7 +72,7 @@ def list_(
     chosen = filter_ or pipeline
     sorted_by = [name for name, _ in compile_order(sort)] if sort else []
     if not shown:
-        if chosen and len(opened):
+        if chosen and opened.catalog.count():
             hint = _unknown_names(opened, filter_) if filter_ else ""
             say(f"no run fits{hint}; `corrida list` shows all", err=True)
         else:
@@ -85,7 +85,7 @@ def list_(
     folded, families = (shown, {}) if everything else _fold(shown)
     blocks: list[Block] = [_runs_table(folded, columns, families, sorted_by)]
     if more:
-        count = "" if chosen else f"{len(opened) - len(shown)} "
+        count = "" if chosen else f"{opened.catalog.count() - len(shown)} "  # as fresh as the runs above
         blocks.append(Line(f"… {count}more; --all shows every run", "quiet", 1))
     show_blocks(blocks)
     return 0
@@ -120,7 +120,7 @@ def _runs_table(
     numbers = {i for i, f in enumerate(names) if f.startswith("metrics.") or f in {"duration", "seed"}}
     return Table(
         [header for header, _ in fields],
-        [[_cell(run, field, families) for field in names] for run in runs],
+        [_cells(run, names, families) for run in runs],
         right=frozenset(numbers),
         styles=[_STATUS_STYLE.get(run.status, "plain") for run in runs],
         whole=frozenset(i for i, f in enumerate(names) if f in {"id", "parent"}),
@@ -196,7 +196,12 @@ def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[Column]:
     return next((run.columns for run in runs if run.columns), ())
 
 
-def _cell(run: RunRecord, field: str, families: dict[str, int]) -> str:
+def _cells(run: RunRecord, fields: Sequence[str], families: dict[str, int]) -> list[str]:
+    row = run.as_row()
+    return [_cell(run, row.get(field), field, families) for field in fields]
+
+
+def _cell(run: RunRecord, value: Any, field: str, families: dict[str, int]) -> str:
     from corrida.runs.numbers import format_number
 
     if field == "id":
@@ -208,7 +213,6 @@ def _cell(run: RunRecord, field: str, families: dict[str, int]) -> str:
         return short_duration(run.duration)
     if field in {"source", "description", "notes"}:
         return _text(run, field) or "–"
-    value = run.as_row().get(field)
     if value is None or value == "":
         return "–"
     return format_number(value) if isinstance(value, float) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 import click
 
 from corrida import __version__
+from corrida.cli.progress import terminal_progress
+from corrida.runs.watch import telling
 
 
 class Entry(NamedTuple):
@@ -25,6 +28,7 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "init": Entry("corrida.cli.project:init", "Write a corrida.toml for this folder.", "Start"),
     "demo": Entry("corrida.cli.demo:demo", "Lay out a small project and run it, on real data.", "Start"),
+    "adopt": Entry("corrida.cli.adopt:adopt", "Make runs of an existing folder of results.", "Start"),
     "run": Entry("corrida.cli.run:run", "Run a pipeline and keep the run.", "Run"),
     "exec": Entry("corrida.cli.run:exec_", "Run any command and keep the run.", "Run"),
     "pipelines": Entry("corrida.cli.project:pipelines", "List the pipelines that can be run.", "Run"),
@@ -42,8 +46,10 @@ COMMANDS: dict[str, Entry] = {
     "tag": Entry("corrida.cli.mark:tag", "Set or remove tags of a run.", "Mark"),
     "promote": Entry("corrida.cli.mark:promote", "Point an alias such as @production to a run.", "Mark"),
     "demote": Entry("corrida.cli.mark:demote", "Point an alias back to the run before.", "Mark"),
+    "stamp": Entry("corrida.cli.stamp:stamp", "Write a run id onto the rows of your database.", "Mark"),
     "aliases": Entry("corrida.cli.mark:aliases", "List aliases and their history.", "Mark"),
     "verify": Entry("corrida.cli.keep:verify", "Recompute digests and say what was altered.", "Keep"),
+    "doctor": Entry("corrida.cli.doctor:doctor", "Look at store, project and installation.", "Keep"),
     "index": Entry("corrida.cli.keep:index", "Write index.json anew from the folders.", "Keep"),
     "completion": Entry("corrida.cli.keep:completion", "Print the completion script of a shell.", "Keep"),
 }
@@ -117,6 +123,9 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit: 0 fine, 1 worse, failed or refused, 2 wrong use, 130 interrupted."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal or a pipe that is not of Unicode shows escapes for what it does not know, as Python's stderr does.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run_cli(sys.argv[1:] if argv is None else argv))
 
 
@@ -127,7 +136,8 @@ def run_cli(argv: list[str]) -> int:
         The exit code.
     """
     try:
-        result: Any = cli.main(argv, prog_name="corrida", standalone_mode=False, obj=["corrida", *argv])
+        with telling(terminal_progress):
+            result: Any = cli.main(argv, prog_name="corrida", standalone_mode=False, obj=["corrida", *argv])
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code

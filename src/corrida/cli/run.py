@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from corrida.cli.common import (
     F,
@@ -32,7 +33,12 @@ def _run_options(function: F) -> F:
             metavar="FILE",
             help="A configuration file or glob; repeatable.",
         ),
-        click.option("--data", multiple=True, metavar="FILE", help="A data file or glob; repeatable."),
+        click.option(
+            "--data",
+            multiple=True,
+            metavar="FILE",
+            help="A data file or glob, or the URL of a table; repeatable.",
+        ),
         click.option(
             "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A value that wins over the files."
         ),
@@ -45,6 +51,12 @@ def _run_options(function: F) -> F:
         click.option("--notes", metavar="TEXT", help="Anything else worth remembering."),
         click.option("--seed", type=int, metavar="N", help="The random seed."),
         click.option("--tag", "tags", multiple=True, metavar="K=V", help="A tag; repeatable."),
+        click.option(
+            "--stamp/--no-stamp",
+            default=None,
+            help="Write the run id onto the rows of the database [default: as corrida.toml says].",
+        ),
+        click.option("--add-column", is_flag=True, help="Add the column for it where the table lacks it."),
         click.option("--no-save", is_flag=True, help="Keep nothing, as for a quick test."),
         json_option,
         store_option,
@@ -72,7 +84,7 @@ def run(pipeline: str, items: str | None, *, as_json: bool, store: str | None, *
     options = _options(project, given, items=relative_to_project(project, items) if items else None)
     done = run_pipeline(project, pipeline, options, argv=command_line(), progress=terminal_progress)
     _report(project, done, as_json=as_json)
-    return 0
+    return _not_stamped(done)
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})
@@ -97,7 +109,14 @@ def exec_(
     options = _options(project, given, items=None)
     code, done = run_command(project, list(command), options, pipeline=pipeline, argv=command_line())
     _report(project, done, as_json=as_json, quiet=True)
-    return code if code >= 0 else 128 - code
+    return (code if code >= 0 else 128 - code) or _not_stamped(done)
+
+
+def _not_stamped(done: Executed) -> int:
+    """Say why the database was not stamped, if so, and return the exit code."""
+    if done.not_stamped:
+        say(f"corrida: not stamped: {done.not_stamped}", err=True)
+    return 1 if done.not_stamped else 0
 
 
 def _options(project: Project, given: dict[str, Any], *, items: str | None) -> RunOptions:
@@ -119,10 +138,12 @@ def _options(project: Project, given: dict[str, Any], *, items: str | None) -> R
 def _report(project: Project, done: Executed, *, as_json: bool, quiet: bool = False) -> None:
     """Say what came of the run: its id alone on standard output where a script reads it."""
     from corrida.analysis.blocks import Block, Line, Table
+    from corrida.cli.stamp import stamp_blocks
     from corrida.runs.numbers import format_number
 
     if as_json:
-        print_json(done.record.as_json() if done.record else {"id": None, "metrics": dict(done.metrics)})
+        said = done.record.as_json() if done.record else {"id": None, "metrics": dict(done.metrics)}
+        print_json({**said, "stamped": msgspec.to_builtins(done.stamped)} if done.stamped else said)
         return
     blocks: list[Block] = []
     if not quiet:
@@ -138,6 +159,8 @@ def _report(project: Project, done: Executed, *, as_json: bool, quiet: bool = Fa
         why = f" ({done.record.error.message})" if done.record.error else ""
         place = f"{project.store_folder.name}/{done.run_id}"
         blocks.append(Line(f"{done.run_id}  {done.record.status}{why}, in {place}", "strong"))
+    if done.stamped:
+        blocks += stamp_blocks(done.stamped)
     if quiet:
         from corrida.analysis.blocks import to_text
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table
 from corrida.cli.common import short_duration, short_time
 from corrida.runs import layout
-from corrida.runs.files import read_lines
+from corrida.runs.annotations import read_annotations
+from corrida.runs.history import read_calls
 from corrida.runs.numbers import format_number
 from corrida.runs.record import flatten
 
@@ -32,7 +33,7 @@ def run_blocks(run: RunRecord) -> list[Block]:
         ]
         blocks += [Heading("Metrics"), Table(("metric", "value"), rows, frozenset({1}), styles)]
     blocks += _steps(run)
-    if run.item_counts:
+    if run.item_counts and "count" in run.item_counts:
         counts = ", ".join(f"{count} {name}" for name, count in run.item_counts.items() if name != "count")
         text = f"{run.item_counts['count']} items" + (f": {counts}" if counts else "")
         blocks += [Heading("Items"), Line(text, "plain", 1)]
@@ -68,8 +69,20 @@ def _head(run: RunRecord) -> list[Block]:
     ]
     blocks += [_fact(name, value) for name, value in facts if value]
     blocks += [_fact("note", f"{n.text} ({n.author}, {short_time(n.time)})") for n in run.later_notes]
+    blocks += [_fact("stamped", text) for text in _stamps(run)]
     blocks += [_fact("warning", text, "warning") for text in run.warnings]
     return blocks
+
+
+def _stamps(run: RunRecord) -> list[str]:
+    """Return the last stamp of each table of a database that got the run id."""
+    last = {}
+    for change in read_annotations(run.dir):
+        stamp = change.get("stamp")
+        if isinstance(stamp, dict):
+            place = f"{stamp.get('table')} in {stamp.get('database')}, {stamp.get('column')}"
+            last[place] = f"{stamp.get('rows')} rows of {place} ({short_time(str(change.get('time')))})"
+    return list(last.values())
 
 
 def _steps(run: RunRecord) -> list[Block]:
@@ -79,10 +92,9 @@ def _steps(run: RunRecord) -> list[Block]:
         return []
     last: dict[str, tuple[int, float]] = {}
     calls = 0
-    for row in read_lines(path):
-        if isinstance(row.get("metrics"), dict):
-            calls += 1
-            last |= {name: (int(row.get("step", 0)), float(value)) for name, value in row["metrics"].items()}
+    for step, _, metrics in read_calls(path):
+        calls += 1
+        last |= {name: (step, value) for name, value in metrics.items()}
     rows = [[name, format_number(value), str(step)] for name, (step, value) in last.items()]
     table = Table(("metric", "last", "at step"), rows, frozenset({1, 2}))
     return [Heading("Steps"), Line(f"{calls} logging call{'s' if calls != 1 else ''}", "plain", 1), table]

@@ -27,12 +27,13 @@ from corrida.execute.options import (
     primary_metric,
     working_folder,
 )
+from corrida.execute.stamping import stamp_target, stamped
 from corrida.launch import begin, code_digests
 from corrida.project import RUN_VARIABLE, PipelineSettings, Project
 from corrida.runs import layout
-from corrida.runs.plain import plain
+from corrida.runs.plain import JSON_ERRORS, plain
 from corrida.runs.run_file import Invocation
-from corrida.runs.snapshot.configs import relative_name
+from corrida.runs.snapshot.data import data_origin
 from corrida.runs.snapshot.environment import relative_argv
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def run_command(
         invocation=Invocation(
             kind="command",
             overrides=plain(overrides),
-            data=tuple(relative_name(path, project.root) for path in asked.data),
+            data=tuple(data_origin(entry, project.root) for entry in asked.data),
             command=tuple(relative_argv(command, project.root)),
             folder=working_folder(project),
             code=code_digests([Path.cwd() / part for part in command[:4]], project.root),
@@ -120,8 +121,10 @@ def run_command(
         ),
         capture=False,
     )
+    target = stamp_target(project, options, settings, asked.data)
     work = CommandWork(spec=spec, command=command, rename=pipeline is None, save=options.save)
-    return execute_command(project, work)
+    code, done = execute_command(project, work)
+    return code, stamped(project, done, target, options)
 
 
 def execute_command(project: Project, work: CommandWork) -> tuple[int, Executed]:
@@ -343,7 +346,7 @@ def _logged(entry: dict[str, Any] | None) -> tuple[dict[str, Any], Any]:
 def _history_entry(line: bytes) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         return None
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corrida.errors import InvalidConfig
-from corrida.launch import data_paths, enclosing_run
+from corrida.launch import data_sources, enclosing_run
 from corrida.runs.run_file import PrimaryMetric
+from corrida.runs.snapshot.addresses import is_address
 from corrida.runs.snapshot.configs import expand_patterns, read_configs, relative_name
 from corrida.runs.store import check_tags
 from corrida.runs.writer import RunSpec
 
 if TYPE_CHECKING:
+    from corrida.bridges.database import Stamped
     from corrida.project import PipelineSettings, Project
     from corrida.runs.record import RunRecord
 
@@ -30,6 +32,8 @@ class RunOptions:
         overrides: values by dotted key.
         run_id, run_tag, source, description, notes, seed, tags: as recorded.
         save: keep the run.
+        stamp: write the id of the run onto the rows of the database; None leaves it to corrida.toml.
+        add_column: add the column for it where the table lacks it.
     """
 
     configs: Sequence[str] = ()
@@ -44,6 +48,8 @@ class RunOptions:
     seed: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     save: bool = True
+    stamp: bool | None = None
+    add_column: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class Executed:
         metrics: final metrics.
         summary: the pipeline's sentence.
         warnings: what the run warned of.
+        stamped: what came of stamping the database, where it was asked for and went well.
+        not_stamped: why it did not go well.
     """
 
     run_id: str
@@ -63,6 +71,8 @@ class Executed:
     metrics: Mapping[str, float]
     summary: str
     warnings: Sequence[str]
+    stamped: Stamped | None = None
+    not_stamped: str | None = None
 
 
 def asked_for(
@@ -88,7 +98,7 @@ def asked_for(
         parent=enclosing_run(project.store_folder),
         configs=read_configs(expand_patterns(patterns, project.root, "configuration"), project.root),
         config_patterns=[p for p in patterns if not os.path.isabs(p)],  # noqa: PTH117
-        data=data_paths(project.root, options.data or settings.data),
+        data=data_sources(project, options.data or settings.data),
         argv=argv,
     )
 
@@ -121,6 +131,12 @@ def primary_metric(
 
 def relative_to_project(project: Project, path: str) -> str:
     """Return a path given on the command line, relative to the working folder, as the project sees it."""
+    if is_address(path):
+        scheme, slashes, rest = path.partition(":///")
+        if not scheme.startswith("sqlite") or rest.startswith(("/", "$")):
+            return path
+        file, mark, parameters = rest.partition("?")
+        return scheme + slashes + relative_name(Path(os.path.abspath(file)), project.root) + mark + parameters  # noqa: PTH100
     if any(sign in path for sign in "*?["):
         return path if Path.cwd() == project.root else relative_name(Path.cwd() / path, project.root)
     return relative_name(Path(os.path.abspath(path)), project.root)  # noqa: PTH100

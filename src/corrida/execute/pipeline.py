@@ -30,6 +30,7 @@ from corrida.execute.options import (
     primary_metric,
     working_folder,
 )
+from corrida.execute.stamping import stamp_target, stamped
 from corrida.launch import begin, code_digests
 from corrida.pipelines.contract import ConfigFile, Data, Outcome, Pipeline
 from corrida.pipelines.registry import load_pipeline
@@ -40,6 +41,7 @@ from corrida.runs.plain import plain
 from corrida.runs.record import flatten
 from corrida.runs.run_file import Invocation
 from corrida.runs.snapshot.configs import relative_name
+from corrida.runs.snapshot.data import data_origin
 
 if TYPE_CHECKING:
     import polars as pl
@@ -173,7 +175,9 @@ def run_pipeline(
         item_ids=read_item_ids(project.root / options.items) if options.items else None,
         save=options.save,
     )
-    return execute_pipeline(project, pipeline, work, progress=progress)
+    target = stamp_target(project, options, settings, asked.data)
+    done = execute_pipeline(project, pipeline, work, progress=progress)
+    return stamped(project, done, target, options)
 
 
 def execute_pipeline(
@@ -197,7 +201,7 @@ def execute_pipeline(
             kind="pipeline",
             uses=work.uses,
             overrides=plain(dict(work.overrides)),
-            data=tuple(relative_name(path, project.root) for path in asked.data),
+            data=tuple(data_origin(entry, project.root) for entry in asked.data),
             items=_ITEM_IDS if work.item_ids is not None else None,
             folder=working_folder(project),
             code=code_digests([source_of(work.uses)], project.root),
@@ -205,8 +209,9 @@ def execute_pipeline(
         ),
     )
     item_ids = work.item_ids
-    data = Data(files=asked.data, named=named, item_ids=item_ids, seed=asked.seed)
     with begin(project.store() if work.save else None, spec) as writer:
+        given = writer.data_files[: len(asked.data)]  # those that the configuration names come after
+        data = Data(files=given, named=named, item_ids=item_ids, seed=asked.seed)
         if item_ids is not None:
             writer.save_bytes(_ITEM_IDS, "".join(f"{item_id}\n" for item_id in sorted(item_ids)).encode())
         outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)

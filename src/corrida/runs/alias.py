@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from corrida.errors import AliasNotFound
+from corrida.errors import AliasNotFound, RunNotFound
 from corrida.runs import layout
 from corrida.runs.annotations import author, timestamp, utc_now
-from corrida.runs.files import append_line, explained, read_lines
+from corrida.runs.files import atomic_write, explained, locked, read_lines
 from corrida.runs.ids import validate_alias
+from corrida.runs.journal import journal_folder, lock_file
 
 DEFAULT_ALIAS = "production"
 
@@ -29,9 +31,15 @@ class Promotion(msgspec.Struct, frozen=True):
 
 
 def history(root: Path, alias: str | None = None) -> list[Promotion]:
-    """Return all promotions of the store, or of one alias, oldest first."""
+    """Return all promotions of the store, or of one alias, oldest first.
+
+    Raises:
+        StoreError: the file cannot be read; without it nobody knows what is in production.
+    """
     found = []
-    for row in read_lines(root / layout.ALIASES):
+    with explained("reading the aliases"):
+        rows = read_lines(root / layout.ALIASES)
+    for row in rows:
         try:
             promotion = msgspec.convert(row, Promotion)
         except msgspec.ValidationError:
@@ -66,9 +74,14 @@ def promote(root: Path, run_id: str, alias: str = DEFAULT_ALIAS, reason: str | N
 
     Raises:
         InvalidName: the alias is outside the grammar.
+        RunNotFound: the run was removed in this moment.
         StoreError: the store cannot be written.
     """
-    return _append(root, Promotion(validate_alias(alias), run_id, utc_now(), author(), reason))
+    promotion = Promotion(validate_alias(alias), run_id, utc_now(), author(), reason)
+    with _alone(root):
+        if not (root / run_id).is_dir():
+            raise RunNotFound(f"the run {run_id} was removed in this moment; promote another")
+        return _append(root, promotion)
 
 
 def demote(root: Path, alias: str = DEFAULT_ALIAS, reason: str | None = None) -> Promotion:
@@ -77,6 +90,14 @@ def demote(root: Path, alias: str = DEFAULT_ALIAS, reason: str | None = None) ->
     Raises:
         AliasNotFound: no run carries it.
     """
+    with _alone(root):
+        return _append(
+            root, Promotion(alias, _before(root, alias), utc_now(), author(), reason, demotion=True)
+        )
+
+
+def _before(root: Path, alias: str) -> str | None:
+    """Return the run that carried ``alias`` before the one that does now, and is still there."""
     now = resolve(root, alias)
     stack: list[str] = []
     for promotion in history(root, alias):
@@ -88,8 +109,7 @@ def demote(root: Path, alias: str = DEFAULT_ALIAS, reason: str | None = None) ->
             stack = stack or [promotion.run]
         elif not stack or stack[-1] != promotion.run:
             stack.append(promotion.run)
-    before = next((run for run in reversed(stack) if run != now and (root / run).is_dir()), None)
-    return _append(root, Promotion(alias, before, utc_now(), author(), reason, demotion=True))
+    return next((run for run in reversed(stack) if run != now and (root / run).is_dir()), None)
 
 
 def aliases_of(root: Path) -> dict[str, tuple[str, ...]]:
@@ -101,12 +121,27 @@ def aliases_of(root: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep others from changing aliases or moving runs; an alias never points to a run that just went."""
+    journal_folder(root)
+    with explained("writing the alias"), locked(lock_file(root)):
+        yield
+
+
 def _append(root: Path, promotion: Promotion) -> Promotion:
     earlier = history(root)
     if earlier and earlier[-1].time >= promotion.time:  # a clock that was set back
         with contextlib.suppress(ValueError):
             later = datetime.fromisoformat(earlier[-1].time) + timedelta(microseconds=1)
             promotion = msgspec.structs.replace(promotion, time=timestamp(later))
-    with explained("writing the alias"):
-        append_line(root / layout.ALIASES, msgspec.to_builtins(promotion))
+    path = root / layout.ALIASES
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        before = b""
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    # Replaced as a whole, so that a kill leaves no half of a line.
+    atomic_write(path, before + msgspec.json.encode(promotion) + b"\n", scratch=root / layout.PRIVATE)
     return promotion

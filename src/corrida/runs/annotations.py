@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from corrida.errors import RunNotFound, StoreError
 from corrida.runs import layout
 from corrida.runs.files import atomic_write, explained, locked, read_lines
 from corrida.runs.plain import encode_json
@@ -25,6 +25,8 @@ class Note(msgspec.Struct, frozen=True):
 
 def author() -> str:
     """Return the name of the user who runs this process; ``unknown`` where the system has none."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -48,25 +50,37 @@ def annotate(run_dir: Path, change: Mapping[str, Any]) -> None:
     readers look at to notice it.
 
     Raises:
+        RunNotFound: somebody removed the run in this moment.
         StoreError: the file cannot be written; what stood there before stays.
     """
     path = run_dir / layout.ANNOTATIONS
     line = encode_json({"time": utc_now(), "author": author(), **change}) + b"\n"
     # What a kill leaves of the temporary file must not lie in the run folder, where verify would find it.
     private = run_dir.parent / layout.PRIVATE
-    with explained(f"writing to the run {run_dir.name}"), locked(run_dir / layout.RUN, create=False):
-        try:
-            before = path.read_bytes()
-        except FileNotFoundError:
-            before = b""
-        if before and not before.endswith(b"\n"):
-            before += b"\n"
-        atomic_write(path, before + line, scratch=private if private.is_dir() else None)
+    try:
+        with explained(f"writing to the run {run_dir.name}"), locked(run_dir / layout.RUN, create=False):
+            try:
+                before = path.read_bytes()
+            except FileNotFoundError:
+                before = b""
+            if before and not before.endswith(b"\n"):
+                before += b"\n"
+            atomic_write(path, before + line, scratch=private if private.is_dir() else None)
+    except StoreError:
+        if run_dir.is_dir():
+            raise
+        raise RunNotFound(f"the run {run_dir.name} was removed in this moment by somebody else") from None
 
 
 def read_annotations(run_dir: Path) -> list[dict[str, Any]]:
-    """Return what was appended to the run, oldest first."""
-    return read_lines(run_dir / layout.ANNOTATIONS)
+    """Return what was appended to the run, oldest first.
+
+    A file that cannot be read holds nothing, so that one run does not stop the list of all; ``verify`` names it.
+    """
+    try:
+        return read_lines(run_dir / layout.ANNOTATIONS)
+    except OSError:
+        return []
 
 
 def merge_tags(tags: Mapping[str, str], changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:

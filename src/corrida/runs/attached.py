@@ -12,6 +12,7 @@ import msgspec
 
 from corrida.runs import layout
 from corrida.runs.files import explained, locked
+from corrida.runs.plain import JSON_ERRORS
 from corrida.runs.run_log import RunLog
 
 
@@ -51,7 +52,7 @@ class AttachedRun(RunLog):
         try:
             data = (self.dir / layout.METRICS).read_bytes()
             return msgspec.json.decode(data, type=dict[str, float | str])
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *JSON_ERRORS):
             return dict(self._metrics)
 
 

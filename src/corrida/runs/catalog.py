@@ -4,103 +4,56 @@ Delete it and nothing is lost. Writers of runs never touch it; readers bring it 
 
 1. the time of change of the store's folder: while it stands, no run folder has come or gone;
 2. runs that have not ended;
-3. the run.json and the folder of every run, in a large store of the newest and of a part of the others that
-   moves on with each call, so that a change by hand is noticed soon and listing stays quick.
+3. the run.json and the folder of every run, in a large store of the newest, of a part of the others that moves on
+   with each call, and of those that are the answer: so that a change by hand is noticed soon, is never shown as it
+   was before, and listing stays quick.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from corrida.errors import InvalidFilter, StoreError
+from corrida.errors import StoreError
+from corrida.runs.catalog_query import Question, answer, names
+from corrida.runs.catalog_schema import catalog_file, connect
 from corrida.runs.folders import RACY_NS, Found, read_folder, signature
 from corrida.runs.ids import is_run_id
 from corrida.runs.index_file import index_line
 from corrida.runs.numbers import metrics_from_file
-from corrida.runs.query import Sql, compile_filter, compile_order, field_expression
 from corrida.runs.record import flatten
-from corrida.runs.run_file import (
-    SEALED,
-    Column,
-    ConfigCopy,
-    Failure,
-    Git,
-    PrimaryMetric,
-    RunHeader,
-)
+from corrida.runs.run_file import SEALED, RunHeader
+from corrida.runs.watch import watched
+
+if TYPE_CHECKING:
+    from corrida.runs.query import Sql
 
 T = TypeVar("T")
-SCHEMA_VERSION = 1
-CHECK_ALL_UP_TO = 5_000
-NEWEST_CHECKED = 2_000
-OTHERS_CHECKED = 1_000
+CHECK_ALL_UP_TO = 2_000
+NEWEST_CHECKED = 500
+OTHERS_CHECKED = 500
+_WRITTEN_AT_ONCE = 5_000
+_WATCHED_FROM = 2_000
 _LOST = (
     "disk I/O", "malformed", "not a database", "no such table", "no such column", "no such index", "has no column",
     "full", "readonly", "read-only", "closed", "unable to open", "deleted",
 )  # fmt: skip
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value);
-CREATE TABLE IF NOT EXISTS runs (
-    n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, signature TEXT NOT NULL, sealed INTEGER NOT NULL,
-    pipeline TEXT, status TEXT, created TEXT, finished TEXT, duration REAL, ord INTEGER, source TEXT,
-    description TEXT, notes TEXT, seed INTEGER, parent TEXT, git_commit TEXT, git_branch TEXT,
-    params TEXT, tags TEXT, header BLOB NOT NULL, line BLOB
-);
-CREATE INDEX IF NOT EXISTS runs_order ON runs (ord, id);
-CREATE INDEX IF NOT EXISTS runs_pipeline ON runs (pipeline, ord);
-CREATE INDEX IF NOT EXISTS runs_open ON runs (sealed) WHERE sealed = 0;
-CREATE TABLE IF NOT EXISTS metrics (
-    run INTEGER NOT NULL REFERENCES runs (n) ON DELETE CASCADE, name TEXT NOT NULL, value REAL,
-    PRIMARY KEY (run, name)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS metrics_value ON metrics (name, value, run);
-CREATE TABLE IF NOT EXISTS configs (
-    sha256 TEXT NOT NULL, run INTEGER NOT NULL REFERENCES runs (n) ON DELETE CASCADE,
-    PRIMARY KEY (sha256, run)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS configs_run ON configs (run);
-"""
 _COLUMNS = (
     "id", "signature", "sealed", "pipeline", "status", "created", "finished", "duration", "ord", "source",
     "description", "notes", "seed", "parent", "git_commit", "git_branch", "params", "tags", "header", "line",
 )  # fmt: skip
-_UPSERT = (
-    f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - constants
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])} RETURNING n"
-)
-
-
-def cache_folder() -> Path:
-    """Return the folder of all catalogs: ``CORRIDA_CACHE_DIR``, else ``corrida`` in the user's cache folder."""
-    if own := os.environ.get("CORRIDA_CACHE_DIR"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - also without a home
-    return Path(base) / "corrida"
-
-
-@functools.cache
-def _encoders() -> tuple[msgspec.msgpack.Encoder, msgspec.msgpack.Decoder[RunHeader]]:
-    return msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(RunHeader)
-
-
-@functools.cache
-def header_shape() -> str:
-    """Return a short digest of the fields of a header: versions of corrida whose headers differ share no catalog."""
-    kinds = (RunHeader, ConfigCopy, Git, Failure, PrimaryMetric, Column)
-    fields = [(kind.__name__, kind.__struct_fields__, sorted(kind.__annotations__.items())) for kind in kinds]
-    return hashlib.sha256(repr(fields).encode()).hexdigest()[:8]
+_INSERT = f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - constants
+_UPDATE = f"UPDATE runs SET {', '.join(f'{c} = ?' for c in _COLUMNS)} WHERE n = ?"  # noqa: S608 - constants
 
 
 def _is_lost(error: Exception) -> bool:
@@ -117,8 +70,9 @@ class Catalog:
         """Open, or make, the catalog of the store at ``root``; without a usable cache folder, one in memory."""
         self._root = root
         self._lock = threading.RLock()
-        name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:20]
-        self.path: Path | None = cache_folder() / f"catalog-v{SCHEMA_VERSION}-{header_shape()}-{name}.sqlite"
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._all_checked = False
+        self.path: Path | None = catalog_file(root)
         self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -126,7 +80,7 @@ class Catalog:
             for _ in range(2):
                 try:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                    return self._connect(str(self.path))
+                    return connect(str(self.path))
                 except sqlite3.OperationalError:
                     break  # not writable, or locked for very long
                 except sqlite3.DatabaseError:  # damaged: it is only a cache
@@ -134,24 +88,7 @@ class Catalog:
                 except OSError:
                     break
             self.path = None
-        return self._connect(":memory:")
-
-    def _connect(self, name: str) -> sqlite3.Connection:
-        db = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
-        try:
-            if name != ":memory:" and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = OFF")  # a cache: speed before durability
-            db.execute("PRAGMA foreign_keys = ON")
-            db.create_function(
-                "folded", 1, lambda v: None if v is None else str(v).casefold(), deterministic=True
-            )
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'configs_run'").fetchone():
-                db.executescript(_SCHEMA)
-        except BaseException:
-            db.close()
-            raise
-        return db
+        return connect(":memory:")
 
     def _discard(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -182,8 +119,10 @@ class Catalog:
         with self._lock:
             for attempt in range(3):
                 try:
+                    if attempt:  # in here: the new one may be harmed as well
+                        self._refresh()
                     return work()
-                except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+                except (sqlite3.DatabaseError, msgspec.DecodeError, UnicodeDecodeError) as error:
                     locked = "locked" in str(error)
                     if attempt == 2 or not (locked or _is_lost(error)):
                         raise StoreError(
@@ -201,12 +140,11 @@ class Catalog:
         if in_memory:
             self.path = None
         self._db = self._open()
-        self._refresh()
 
     def recheck(self, run_ids: Iterable[str]) -> None:
-        """Look at these runs at once; whoever changes an old run of a large store calls this."""
+        """Read these runs anew; whoever changes an old run of a large store calls this."""
         chosen = dict.fromkeys(run_ids, "")
-        self._healing(lambda: self._apply(chosen, frozenset()))
+        self._healing(lambda: self._apply(chosen))
 
     def _refresh(self) -> None:
         try:
@@ -226,20 +164,29 @@ class Catalog:
         candidates = dict(self._db.execute("SELECT id, signature FROM runs WHERE sealed = 0"))
         # Folders that hold no run yet: a copy may still be under way.
         candidates |= dict.fromkeys(msgspec.json.decode(meta.get("strays") or "[]"), "")
-        scanned = time.time_ns()
+        now = time.time_ns()
+        scanned = None
         if meta.get("scanned") != state.st_mtime_ns:
-            names = self._folders()
+            # In this order: a run that another reader adds meanwhile must not seem to be gone.
             known = {row[0] for row in self._db.execute("SELECT id FROM runs")}
-            gone = known - names
-            candidates |= dict.fromkeys(names - known, "")
-            meta["scanned"] = state.st_mtime_ns if scanned - state.st_mtime_ns > RACY_NS else 0
-            meta["inode"] = inode
-            with self._writing():
-                self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
+            folders = self._folders()
+            gone = known - folders
+            candidates |= dict.fromkeys(sorted(folders - known), "")
+            scanned = state.st_mtime_ns if now - state.st_mtime_ns > RACY_NS else 0
         candidates |= {
             k: v for k, v in self._sample(int(meta.get("next") or 0)).items() if k not in candidates
         }
-        self._apply(candidates, gone, str(meta.get("strays") or "[]"))
+        without_run = self._apply(candidates, gone)
+        # At the end: a reader that is interrupted must not leave behind that everything has been read.
+        noted: dict[str, Any] = {"strays": msgspec.json.encode(sorted(without_run)).decode()}
+        if scanned is not None:
+            noted |= {"scanned": scanned, "inode": inode}
+        self._note({k: v for k, v in noted.items() if meta.get(k) != v})
+
+    def _note(self, facts: Mapping[str, Any]) -> None:
+        if facts:
+            with self._writing():
+                self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
 
     def _reset(self) -> None:
         with self._writing():
@@ -255,7 +202,8 @@ class Catalog:
 
     def _sample(self, start: int) -> dict[str, str]:
         count = self._db.execute("SELECT count(*) FROM runs").fetchone()[0]
-        if count <= CHECK_ALL_UP_TO:
+        self._all_checked = count <= CHECK_ALL_UP_TO
+        if self._all_checked:
             return dict(self._db.execute("SELECT id, signature FROM runs"))
         sample = dict(
             self._db.execute(
@@ -267,46 +215,97 @@ class Catalog:
         ).fetchall()
         sample |= {row[0]: row[1] for row in rows}
         following = rows[-1][2] if len(rows) == OTHERS_CHECKED else 0
-        with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (following,))
+        self._note({"next": following})
         return sample
 
-    def _apply(self, candidates: dict[str, str], gone: Iterable[str], strays: str | None = None) -> None:
-        """Read the candidates whose signature differs, and write what changed in one transaction."""
-        rows: list[Found] = []
+    def _apply(self, candidates: Mapping[str, str], gone: Iterable[str] = ()) -> set[str]:
+        """Read the candidates whose signature differs, and write what changed.
+
+        Of many, some thousands are written at a time: an interrupted reader has not worked for nothing, and others
+        that want to write do not wait for long.
+
+        Returns:
+            Folders that hold no run.
+        """
         vanished, without_run = set(gone), set()
         now = time.time()
-        for run_id, seen in candidates.items():
-            found = signature(self._root, run_id)
-            if found is None:
-                vanished.add(run_id)
-            elif found != seen:
-                read = read_folder(self._root / run_id, found, now)
-                if read is None:
+
+        def changed() -> Iterator[Found]:
+            for run_id, seen in candidates.items():
+                found = signature(self._root, run_id)
+                if found is None:
                     vanished.add(run_id)
-                    without_run.add(run_id)
-                else:
-                    rows.append(read)
-        strays_now = msgspec.json.encode(sorted(without_run)).decode()
-        if rows or vanished or strays_now != (strays or strays_now):
+                elif found != seen:
+                    read = read_folder(self._root, run_id, found, now)
+                    if read is None:
+                        vanished.add(run_id)
+                        without_run.add(run_id)
+                    else:
+                        yield read
+
+        unread = sum(not seen for seen in candidates.values())
+        runs: Iterable[Found] = changed()
+        if unread > _WATCHED_FROM:
+            runs = watched(runs, unread, "reading runs")
+        reading = iter(runs)
+        while rows := list(islice(reading, _WRITTEN_AT_ONCE)):
             with self._writing():
-                if strays is not None:
-                    self._db.execute("INSERT OR REPLACE INTO meta VALUES ('strays', ?)", (strays_now,))
-                self._write(rows, vanished)
+                self._write(rows, ())
+        if vanished:
+            with self._writing():
+                self._write((), vanished)
+        return without_run
 
     def _write(self, rows: Sequence[Found], vanished: Iterable[str]) -> None:
         """Write runs and remove others; index.json is out of date when a line of it comes, goes or changes."""
         changed = False
         for run_id in vanished:
             changed |= self._db.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount > 0
+        metrics: list[tuple[Any, ...]] = []
+        configs: list[tuple[Any, ...]] = []
         for found in rows:
-            run_id, sealed = found.header.id, found.header.status in SEALED
-            line = index_line(found.content) if found.content and sealed else None
-            before = self._db.execute("SELECT line FROM runs WHERE id = ?", (run_id,)).fetchone()
-            changed |= (before[0] if before else None) != line
-            self._put(found, line)
+            header = found.header
+            line = index_line(found.content) if found.content and header.status in SEALED else None
+            n, before = self._put(found, line)
+            changed |= before != line
+            # SQLite turns NaN into NULL: it then sorts with the missing.
+            metrics += [(n, k, v) for k, v in metrics_from_file(header.metrics).items()]
+            configs += [(copy.sha256, n) for copy in header.configs]
+        self._db.executemany("INSERT INTO metrics VALUES (?, ?, ?)", metrics)
+        self._db.executemany("INSERT OR IGNORE INTO configs VALUES (?, ?)", configs)
         if changed:
             self._db.execute("DELETE FROM meta WHERE key = 'index'")
+
+    def _put(self, found: Found, line: bytes | None) -> tuple[int, bytes | None]:
+        """Write a run but its metrics and configurations, and return its row and the line that it had before."""
+        header = found.header
+        git = header.git
+        row = (
+            header.id, found.signature, int(header.status in SEALED), header.pipeline, header.status, header.created,
+            header.finished, header.duration, _integer(header.order), header.source, header.description, found.notes,
+            _integer(header.seed), header.parent, git.commit if git else None, git.branch if git else None,
+            msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
+            self._encode(header), line,
+        )  # fmt: skip
+        there = self._db.execute("SELECT n, line FROM runs WHERE id = ?", (header.id,)).fetchone()
+        if there is None:
+            return self._db.execute(_INSERT, row).lastrowid or 0, None
+        n, before = there
+        self._db.execute(_UPDATE, (*row, n))
+        self._db.execute("DELETE FROM metrics WHERE run = ?", (n,))
+        self._db.execute("DELETE FROM configs WHERE run = ?", (n,))
+        return n, before
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # of a damaged file SQLite itself has given up the transaction
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def index_is_current(self, state: str) -> bool:
         """Tell whether index.json, whose ``state`` is given, is what the runs of the catalog make it."""
@@ -316,40 +315,6 @@ class Catalog:
     def note_index(self, state: str) -> None:
         """Remember that index.json, whose ``state`` is given, says what the catalog says."""
         self._healing(lambda: self._db.execute("INSERT OR REPLACE INTO meta VALUES ('index', ?)", (state,)))
-
-    def _put(self, found: Found, line: bytes | None) -> None:
-        header = found.header
-        encode = _encoders()[0].encode
-        sealed = header.status in SEALED
-        git = header.git
-        n = self._db.execute(
-            _UPSERT,
-            (
-                header.id, found.signature, int(sealed), header.pipeline, header.status, header.created, header.finished,
-                header.duration, _integer(header.order), header.source, header.description, found.notes, _integer(header.seed),
-                header.parent, git.commit if git else None, git.branch if git else None,
-                msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
-                encode(header), line,
-            ),
-        ).fetchone()[0]  # fmt: skip
-        self._db.execute("DELETE FROM metrics WHERE run = ?", (n,))
-        self._db.execute("DELETE FROM configs WHERE run = ?", (n,))
-        values = metrics_from_file(header.metrics).items()
-        # SQLite turns NaN into NULL: it then sorts with the missing.
-        self._db.executemany("INSERT INTO metrics VALUES (?, ?, ?)", [(n, k, v) for k, v in values])
-        self._db.executemany(
-            "INSERT OR IGNORE INTO configs VALUES (?, ?)", [(c.sha256, n) for c in header.configs]
-        )
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     # -- asking ---------------------------------------------------------------------------------------------
 
@@ -367,65 +332,25 @@ class Catalog:
         Raises:
             InvalidFilter: the filter or the order cannot be read.
         """
-        if (limit is not None and limit < 0) or offset < 0:
-            raise InvalidFilter(
-                f"limit and offset count runs: {limit if offset >= 0 else offset} is below zero"
-            )
-        return self._healing(lambda: self._query(filter, order_by, limit, offset, where))
+        question = Question(filter, order_by, limit, offset, where).checked()
+        return self._healing(lambda: self._answer(question))
 
-    def _query(
-        self,
-        text_of_filter: str | None,
-        order_by: str | None,
-        limit: int | None,
-        offset: int,
-        where: Sequence[Sql],
-    ) -> list[RunHeader]:
-        conditions = list(where)
-        if text_of_filter is not None:
-            conditions.append(compile_filter(text_of_filter, _Names(self)))
-        order = compile_order(order_by, _Names(self)) if order_by else []
-        text = " AND ".join(c.text for c in conditions) or "1"
-        values = [v for c in conditions for v in c.values]
-        if len(order) == 1 and order[0][0].startswith("metrics.") and limit is not None:
-            return self._top(order[0], text, values, limit, offset)
-        keys: list[str] = []
-        key_values: list[Any] = []
-        for name, descending in order:
-            expression = field_expression(name)
-            keys.append(f"{expression.text} {'DESC' if descending else 'ASC'} NULLS LAST")
-            key_values += expression.values
-        keys += ["ord DESC", "id DESC"]
-        sql = f"SELECT header FROM runs WHERE {text} ORDER BY {', '.join(keys)} LIMIT ? OFFSET ?"  # noqa: S608 - built from constants
-        return self._headers(sql, [*values, *key_values, -1 if limit is None else limit, offset])
-
-    def _top(
-        self, order: tuple[str, bool], text: str, values: list[Any], limit: int, offset: int
-    ) -> list[RunHeader]:
-        """Answer 'the best n by a metric' from the index on its values, without sorting every run."""
-        name = order[0].removeprefix("metrics.")
-        way = "DESC" if order[1] else "ASC"
-        sql = (
-            f"SELECT header FROM metrics x INDEXED BY metrics_value JOIN runs ON runs.n = x.run "  # noqa: S608
-            f"WHERE x.name = ? AND x.value IS NOT NULL AND {text} ORDER BY x.value {way}, ord DESC, id DESC LIMIT ? OFFSET ?"
-        )
-        found = self._headers(sql, [name, *values, limit, offset])
-        if len(found) < limit:
-            with_value = self._db.execute(
-                f"SELECT count(*) FROM metrics x JOIN runs ON runs.n = x.run "  # noqa: S608
-                f"WHERE x.name = ? AND x.value IS NOT NULL AND {text}",
-                [name, *values],
-            ).fetchone()[0]
-            rest = (
-                f"SELECT header FROM runs WHERE {text} AND NOT EXISTS (SELECT 1 FROM metrics x WHERE "  # noqa: S608
-                "x.run = runs.n AND x.name = ? AND x.value IS NOT NULL) ORDER BY ord DESC, id DESC LIMIT ? OFFSET ?"
-            )
-            found += self._headers(rest, [*values, name, limit - len(found), max(0, offset - with_value)])
+    def _answer(self, question: Question) -> list[RunHeader]:
+        found = answer(self._db, question)
+        if not self._all_checked and 0 < len(found) <= CHECK_ALL_UP_TO and self._are_outdated(found):
+            return answer(self._db, question)
         return found
 
-    def _headers(self, sql: str, values: Sequence[Any]) -> list[RunHeader]:
-        decode = _encoders()[1].decode
-        return [decode(row[0]) for row in self._db.execute(sql, values)]
+    def _are_outdated(self, headers: Sequence[RunHeader]) -> bool:
+        """Look again at runs that are about to be shown; whether one has changed, and is now up to date."""
+        ids = [header.id for header in headers]
+        places = ", ".join("?" * len(ids))
+        sql = f"SELECT id, signature FROM runs WHERE id IN ({places})"  # noqa: S608 - question marks
+        seen = dict(self._db.execute(sql, ids))
+        changed = {k: v for k, v in seen.items() if v and signature(self._root, k) != v}
+        if changed:
+            self._apply(changed)
+        return bool(changed)
 
     def count(self) -> int:
         """Return the number of runs."""
@@ -446,14 +371,7 @@ class Catalog:
 
     def names(self) -> list[str]:
         """Return the names of metrics, params and tags that occur, with their group."""
-        return self._healing(self._names)
-
-    def _names(self) -> list[str]:
-        metrics = [f"metrics.{row[0]}" for row in self._db.execute("SELECT DISTINCT name FROM metrics")]
-        for group in ("params", "tags"):
-            sql = f"SELECT DISTINCT key FROM runs, json_each(runs.{group})"  # noqa: S608 - constants
-            metrics += [f"{group}.{row[0]}" for row in self._db.execute(sql)]
-        return metrics
+        return self._healing(lambda: names(self._db))
 
     def index_lines(self) -> list[bytes]:
         """Return the lines of index.json, in the order of the runs."""
@@ -464,13 +382,3 @@ class Catalog:
 def _integer(value: int | None) -> int | float | None:
     """Return an integer as SQLite holds it: of 64 bits with a sign."""
     return value if value is None or -(2**63) <= value < 2**63 else float(value)
-
-
-class _Names(Iterable[str]):
-    """The names that occur, asked for only when a filter names an unknown field."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._catalog.names())

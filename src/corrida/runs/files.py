@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -16,6 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from corrida.errors import InvalidName, StoreError
+from corrida.runs.plain import JSON_ERRORS
+
+StrPath = str | os.PathLike[str]
+"""A path; what a run does for each of its files takes and makes text, since objects cost as much as the calls."""
 
 _CHUNK = 1 << 20
 
@@ -58,23 +59,24 @@ def explained(what: str) -> Iterator[None]:
         raise StoreError(f"{what} failed{where}: {reason}") from error
 
 
-def fsync_dir(folder: Path) -> None:
+def fsync_dir(folder: StrPath) -> None:
     """Make the entries of ``folder`` durable; file systems that cannot do so are left alone."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with contextlib.suppress(OSError):
-            os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def fsync_file(path: Path) -> None:
-    """Make the content of ``path`` durable."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}:
+            raise  # a disk that is full or broken: nobody may believe that it is safe
     finally:
         os.close(fd)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` where it is missing, with those above it, safe against a power cut."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        fsync_dir(made.parent)
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -84,7 +86,7 @@ def write_all(fd: int, data: bytes) -> None:
         written += os.write(fd, data[written:])
 
 
-def write_new(path: Path, data: bytes, *, durable: bool = False) -> None:
+def write_new(path: StrPath, data: bytes, *, durable: bool = False) -> None:
     """Create ``path`` with ``data``; one that exists is an error, and a failed write leaves nothing.
 
     Raises:
@@ -96,14 +98,13 @@ def write_new(path: Path, data: bytes, *, durable: bool = False) -> None:
         if durable:
             os.fsync(fd)
     except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        _unlink_quietly(path)
         raise
     finally:
         os.close(fd)
 
 
-def atomic_write(path: Path, data: bytes, *, durable: bool = True, scratch: Path | None = None) -> None:
+def atomic_write(path: StrPath, data: bytes, *, durable: bool = True, scratch: StrPath | None = None) -> None:
     """Replace ``path`` by ``data``: after a kill at any point it is whole, old or new.
 
     Args:
@@ -112,15 +113,26 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True, scratch: Path
         durable: also wait until a power cut cannot lose it.
         scratch: a folder on the same file system for the temporary file; beside ``path`` when not given.
     """
-    temporary = (scratch or path.parent) / f".{path.name}.{uuid.uuid4().hex[:12]}.tmp"
+    temporary = temporary_name(path, scratch)
     write_new(temporary, data, durable=durable)
     try:
-        temporary.replace(path)
+        os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _unlink_quietly(temporary)
         raise
     if durable:
-        fsync_dir(path.parent)
+        fsync_dir(os.path.dirname(path) or ".")  # noqa: PTH120
+
+
+def temporary_name(path: StrPath, folder: StrPath | None = None) -> str:
+    """Return a name for a file that becomes ``path``, beside it or in ``folder``, which no other process takes."""
+    beside, name = os.path.split(path)
+    return os.path.join(folder or beside, f".{name[:100]}.{os.urandom(6).hex()}.tmp")  # noqa: PTH118
+
+
+def _unlink_quietly(path: StrPath) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)  # noqa: PTH108
 
 
 def append_line(path: Path, record: Any, *, durable: bool = True) -> None:
@@ -134,11 +146,13 @@ def append_line(path: Path, record: Any, *, durable: bool = True) -> None:
             line = b"\n" + line
         try:
             write_all(fd, line)
+            if durable:
+                os.fsync(fd)
+                if not size:
+                    fsync_dir(path.parent)  # it may be new
         except OSError:
             os.ftruncate(fd, size)
             raise
-        if durable:
-            os.fsync(fd)
     finally:
         os.close(fd)
 
@@ -155,7 +169,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = msgspec.json.decode(line)
-        except msgspec.DecodeError:
+        except JSON_ERRORS:
             continue  # a write that a kill cut off, or a conflict marker of git
         if isinstance(row, dict):
             rows.append(row)
@@ -164,24 +178,46 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def digest_bytes(data: bytes) -> Digest:
     """Return size and SHA-256 of ``data``."""
+    import hashlib  # here: most readers check no digest, and it loads a large library
+
     return Digest(len(data), "sha256:" + hashlib.sha256(data).hexdigest())
 
 
-def digest_file(path: Path) -> Digest:
-    """Return size and SHA-256 of the file at ``path``."""
-    with path.open("rb") as file:
-        hexadecimal = hashlib.file_digest(file, "sha256").hexdigest()
-        return Digest(file.tell(), "sha256:" + hexadecimal)
+def digest_file(path: StrPath, *, durable: bool = False) -> Digest:
+    """Return size and SHA-256 of the file at ``path``.
+
+    Args:
+        path: the file.
+        durable: also wait until a power cut cannot lose it.
+    """
+    import hashlib
+
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        digest, size = hashlib.sha256(), 0
+        while chunk := os.read(fd, min(_CHUNK, max(4096, os.fstat(fd).st_size - size + 1))):
+            digest.update(chunk)
+            size += len(chunk)
+        if durable:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    return Digest(size, "sha256:" + digest.hexdigest())
 
 
-def digest_entry(path: Path) -> Digest:
+def digest_entry(path: StrPath) -> Digest:
     """Return the digest of a file of a run folder; that of a link is of where it points, not of what is there."""
-    if path.is_symlink():
-        return digest_bytes(b"link to " + os.fsencode(path.readlink()))
+    if os.path.islink(path):  # noqa: PTH114
+        return digest_link(path)
     return digest_file(path)
 
 
-def place_new(temporary: Path, target: Path) -> None:
+def digest_link(path: StrPath) -> Digest:
+    """Return the digest of a link: of where it points."""
+    return digest_bytes(b"link to " + os.fsencode(os.readlink(path)))  # noqa: PTH115
+
+
+def place_new(temporary: StrPath, target: StrPath) -> None:
     """Give a finished file its final name, which must be free: of several processes that try, one gets it.
 
     Raises:
@@ -193,23 +229,23 @@ def place_new(temporary: Path, target: Path) -> None:
         raise
     except OSError:  # a file system without hard links: claim the name, then fill it
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        temporary.replace(target)
+        os.replace(temporary, target)  # noqa: PTH105
         return
-    temporary.unlink()
+    os.unlink(temporary)  # noqa: PTH108
 
 
-def create_file(path: Path, data: bytes) -> None:
+def create_file(path: StrPath, data: bytes) -> None:
     """Create ``path`` with ``data``, whole or not at all.
 
     Raises:
         FileExistsError: ``path`` exists.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary = temporary_name(path)
     write_new(temporary, data)
     try:
         place_new(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _unlink_quietly(temporary)
         raise
 
 
@@ -222,7 +258,7 @@ def copy_new(source: Path, target: Path) -> None:
     Raises:
         FileExistsError: ``target`` exists, perhaps made by another process in this moment.
     """
-    temporary = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary = Path(temporary_name(target))
     try:
         _copy(source, temporary)
         if temporary.is_dir():
@@ -232,6 +268,8 @@ def copy_new(source: Path, target: Path) -> None:
             place_new(temporary, target)
     except BaseException:
         if temporary.is_dir():
+            import shutil
+
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
@@ -239,6 +277,8 @@ def copy_new(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
+    import shutil
+
     if source.is_dir():
         target.mkdir()
         for entry in sorted(source.iterdir()):
@@ -249,19 +289,30 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfileobj(reader, writer, _CHUNK)
 
 
-def walk_files(folder: Path) -> dict[str, Path]:
-    """Return every file and link below ``folder`` by its relative name, sorted; links are not followed.
+def walk_files(folder: StrPath) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield every file and link below ``folder`` with its relative name; links are not followed.
 
     A name that is not Unicode gets escapes in place of the stray bytes, since JSON must hold it.
     """
-    found: dict[str, Path] = {}
-    for parent, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            path = Path(parent, name)
-            if path.is_symlink() or path.is_file():
-                relative = path.relative_to(folder).as_posix()
-                found[os.fsencode(relative).decode("utf-8", "backslashreplace")] = path
-    return dict(sorted(found.items()))
+    waiting = [("", os.fspath(folder))]
+    while waiting:
+        prefix, place = waiting.pop()
+        try:
+            entries = os.scandir(place)
+        except OSError:
+            continue  # not ours to read
+        with entries:
+            for entry in entries:
+                name = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((name + "/", entry.path))
+                elif entry.is_file() or entry.is_symlink():
+                    yield os.fsencode(name).decode("utf-8", "backslashreplace"), entry
+
+
+def entry_name(folder: Path, path: Path) -> str:
+    """Return the name of ``path`` relative to ``folder``, with escapes in place of bytes that are not Unicode."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
 
 
 def safe_join(root: Path, name: str) -> Path:
@@ -283,7 +334,7 @@ def safe_join(root: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, create: bool = True) -> Iterator[None]:
+def locked(path: StrPath, *, create: bool = True) -> Iterator[None]:
     """Hold an exclusive lock on the file at ``path``; a kill frees it.
 
     Args:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from corrida.errors import CorridaError, DamagedRun
 from corrida.runs import layout
@@ -47,13 +49,21 @@ class Found(NamedTuple):
     notes: str | None = None
 
 
-def read_folder(folder: Path, seen: str, now: float) -> Found | None:
-    """Read a run folder for the catalog; None when it holds no run."""
-    path = folder / layout.RUN
+def read_folder(root: Path, run_id: str, seen: str, now: float) -> Found | None:
+    """Read a run folder for the catalog; None when it holds no run.
+
+    Args:
+        root: the store.
+        run_id: the name of the folder.
+        seen: its signature.
+        now: seconds since the epoch.
+    """
+    folder = root / run_id
     content: RunFile | None = None
     try:
-        heartbeat = path.stat().st_mtime
-        content = decode_run_file(folder.name, path.read_bytes())
+        with open(f"{folder}/{layout.RUN}", "rb", buffering=0) as file:  # noqa: PTH123
+            heartbeat = os.fstat(file.fileno()).st_mtime
+            content = decode_run_file(run_id, file.readall())
     except FileNotFoundError:
         if not is_half_born(folder):
             return None
@@ -68,7 +78,7 @@ def read_folder(folder: Path, seen: str, now: float) -> Found | None:
     notes = [content.notes, *(note.text for note in notes_of(annotations))]
     fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
     fields |= {
-        "params": plain(content.params),
+        "params": _storable(content.params),
         "status": status,
         "tags": merge_tags(content.tags, annotations),
     }
@@ -76,6 +86,15 @@ def read_folder(folder: Path, seen: str, now: float) -> Found | None:
     newest = max(int(part) for part in seen.split(".")[:2])
     settled = status in SEALED and now * 1e9 - newest > RACY_NS
     return Found(header, content, seen if settled else "", "\n".join(filter(None, notes)) or None)
+
+
+def _storable(params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters that the catalog can hold, which are nearly always those that it is given."""
+    try:
+        msgspec.msgpack.encode(params)
+    except (OverflowError, UnicodeError, RecursionError):
+        return plain(params)  # type: ignore[no-any-return]
+    return params
 
 
 def _placeholder(folder: Path, status: Status, error: Failure | None) -> RunHeader:

@@ -17,7 +17,7 @@ from corrida.runs.files import append_line, digest_bytes, explained, read_lines
 from corrida.runs.plain import plain, text
 from corrida.runs.run_file import ConfigCopy, Direction, PrimaryMetric, read_run_file
 from corrida.runs.snapshot.configs import copy_configs
-from corrida.runs.snapshot.data import describe_data
+from corrida.runs.snapshot.data import describe_data, keep_sources, only_files
 from corrida.runs.spec import RunSpec, checked
 
 
@@ -65,6 +65,10 @@ class ScriptRun(AttachedRun):
             for origin, data in spec.configs
             if (origin, digest_bytes(data).sha256) not in known
         ]
+        described = describe_data(only_files(spec.data), spec.root, spec.roles)
+        with explained(f"copying data into the run {self.id}"):
+            files, described = keep_sources(run_dir, spec.data, described)
+        self.data_files: tuple[Path, ...] = tuple(files)
         self._hand_over(
             pipeline=spec.pipeline or None,
             source=spec.source,
@@ -78,7 +82,7 @@ class ScriptRun(AttachedRun):
             measures=dict(spec.measures),
             configs=tuple(copy_configs(run_dir, fresh, there)),
             config_patterns=tuple(spec.config_patterns),
-            data=tuple(describe_data(spec.data, spec.root, spec.roles)),
+            data=tuple(described),
         )
 
     def log_params(self, params: Mapping[str, Any]) -> None:

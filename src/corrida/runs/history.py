@@ -6,7 +6,7 @@ import math
 import operator
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -15,6 +15,7 @@ import msgspec
 from corrida.errors import InvalidMetric
 from corrida.runs.files import explained, write_all
 from corrida.runs.numbers import json_number, metrics_from_file
+from corrida.runs.plain import JSON_ERRORS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +24,8 @@ RESERVED_NAMES = frozenset({"step", "logged_at"})
 _MAX_NAME = 250
 _GREAT = 2**63
 """From here on an integer is kept as a floating point number, and is no step."""
+_LATEST = 9.2e12
+"""Seconds since the epoch that fit a time of microseconds in 64 bits."""
 
 
 def check_metric_name(name: object) -> str:
@@ -147,6 +150,27 @@ def _as_step(step: Any) -> int:
     return whole
 
 
+def read_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
+    """Yield step, time (seconds since the epoch) and metrics of each logging call.
+
+    A line that a kill cut off, or that somebody made unreadable, is left out; so is a file that is none.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return
+    decode = msgspec.json.Decoder(_Line).decode
+    for line in data.split(b"\n"):
+        if line:
+            try:
+                entry = decode(line)
+                numbers = metrics_from_file(entry.metrics)
+            except JSON_ERRORS:
+                continue
+            if abs(entry.step) < _GREAT and abs(entry.time) < _LATEST:
+                yield entry.step, entry.time, numbers
+
+
 def read_history(path: Path) -> pl.DataFrame:
     """Return the step metrics as one row a call.
 
@@ -159,25 +183,13 @@ def read_history(path: Path) -> pl.DataFrame:
     steps: list[int] = []
     times: list[float] = []
     values: dict[str, list[float | None]] = {}
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        data = b""
-    decode = msgspec.json.Decoder(_Line).decode
-    for line in data.split(b"\n"):
-        if not line:
-            continue
-        try:
-            entry = decode(line)
-            numbers = metrics_from_file(entry.metrics)
-        except (msgspec.DecodeError, ValueError):
-            continue
+    for step, time_, numbers in read_calls(path):
         for name, value in numbers.items():
             column = values.setdefault(name, [])
             column.extend([None] * (len(steps) - len(column)))
             column.append(value)
-        steps.append(entry.step)
-        times.append(entry.time)
+        steps.append(step)
+        times.append(time_)
     count = len(steps)
     frame = {
         "step": pl.Series(steps, dtype=pl.Int64),

@@ -15,7 +15,7 @@ import msgspec
 from corrida.errors import DamagedRun, InvalidData
 from corrida.runs import layout
 from corrida.runs.files import explained, write_all
-from corrida.runs.plain import encode_json, plain
+from corrida.runs.plain import JSON_ERRORS, encode_json, plain
 from corrida.runs.tables import as_text, frame_from_rows, is_frame, to_polars, write_parquet
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class ItemsWriter:
         self._parts = run_dir / layout.ITEM_PARTS
         self._rows_fd: int | None = None
         self._seen: set[str] = set()
+        self._counts: dict[str, int] | None = None
         self.duplicates = 0
 
     def log(self, rows: Any) -> None:
@@ -124,6 +125,9 @@ class ItemsWriter:
             Counts for run.json (``count``, and ``correct`` and ``wrong`` where known), or None without items.
         """
         self._close_rows()
+        if self._counts is not None:  # tried again: the table is there, and the parts may be gone in part
+            shutil.rmtree(self._parts, ignore_errors=True)
+            return self._counts
         if not self._parts.exists():
             return None
         everything = _read_parts(self._parts)
@@ -134,11 +138,13 @@ class ItemsWriter:
             if self.duplicates:
                 write_parquet(self._dir / layout.ITEMS_TWICE, everything.filter(~first))
             write_parquet(self._dir / layout.ITEMS, frame)
-            shutil.rmtree(self._parts)
         counts = {"count": frame.height}
         if "correct" in frame.columns and str(frame["correct"].dtype) == "Boolean":
             counts["correct"] = int(frame["correct"].sum() or 0)
             counts["wrong"] = int((~frame["correct"]).sum() or 0)
+        self._counts = counts
+        with explained("writing items"):
+            shutil.rmtree(self._parts)
         return counts
 
 
@@ -200,7 +206,7 @@ def _read_parts(parts: Path) -> pl.DataFrame:
             for line in part.read_bytes().split(b"\n"):
                 try:
                     rows.append(msgspec.json.decode(line, type=dict[str, Any]))
-                except msgspec.DecodeError:
+                except JSON_ERRORS:
                     continue  # the end of the file, or a line that a kill cut off
             frames.append(frame_from_rows(rows))
     frames = [f for f in frames if f.width]

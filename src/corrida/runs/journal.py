@@ -11,11 +11,7 @@ copy of a store, or in a store from somebody else, nothing that lies in the jour
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import shutil
-import socket
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -32,11 +28,13 @@ from corrida.runs.files import (
     explained,
     fsync_dir,
     locked,
+    make_folder,
     read_lines,
     safe_join,
     write_new,
 )
 from corrida.runs.ids import is_run_id
+from corrida.runs.plain import JSON_ERRORS
 
 _PLAN, _PENDING, _DONE, _LOG = "plan.json", "pending", "done", "log.jsonl"
 
@@ -97,8 +95,13 @@ def journal_folder(root: Path) -> Path:
     """Return the journal of the store at ``root``, which is made when missing."""
     folder = root / layout.PRIVATE / layout.JOURNAL
     with explained("opening the journal"):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     return folder
+
+
+def lock_file(root: Path) -> Path:
+    """Return the file whose lock is held by whoever moves runs, changes aliases, or writes files of the project."""
+    return root / layout.PRIVATE / layout.JOURNAL / "lock"
 
 
 def operations(root: Path) -> list[Operation]:
@@ -143,7 +146,7 @@ def record(
 def new_name(kind: str) -> str:
     """Return a name for an operation that sorts by time."""
     stamp = utc_now().replace("-", "").replace(":", "").replace(".", "").replace("T", "-").rstrip("Z")
-    return f"{stamp}-{kind}-{uuid.uuid4().hex[:6]}"
+    return f"{stamp}-{kind}-{os.urandom(3).hex()}"
 
 
 def apply_changes(
@@ -175,7 +178,7 @@ def apply_changes(
         StoreError: disk full or no rights; nothing has changed then.
     """
     folder = journal_folder(root)
-    with explained("writing the files"), locked(folder / "lock"):
+    with explained("writing the files"), locked(lock_file(root)):
         _complete(root)
         for path, seen in {**(also_seen or {}), **{c.path: c.old for c in changes}}.items():
             if read_if_there(target, path) != seen:
@@ -228,7 +231,7 @@ def _prepare(draft: Path, target: Path, changes: Sequence[FileChange], plan: Pla
         place = _place(target, change.path)
         prepared = _beside(place, draft.name[1:])
         if change.new is not None and not prepared.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(place.parent)
             write_new(prepared, change.new, durable=True)
             if place.exists():
                 prepared.chmod(place.stat().st_mode & 0o7777)
@@ -282,7 +285,7 @@ def complete_interrupted(root: Path) -> None:
         return
     entries = [n for n in names if (folder / n / "old").is_dir()]
     if any(n.startswith(".") or not (folder / n / _DONE).exists() for n in entries):
-        with contextlib.suppress(OSError), locked(folder / "lock"):
+        with contextlib.suppress(OSError), locked(lock_file(root)):
             _complete(root)
 
 
@@ -315,6 +318,8 @@ def _sweep(root: Path, draft: Path) -> None:
         for file in plan.files if plan.place == place_of(root) else ():
             with contextlib.suppress(OSError, Refused, InvalidName):
                 _beside(_place(plan_target(root, plan), file.path), draft.name[1:]).unlink(missing_ok=True)
+    import shutil
+
     shutil.rmtree(draft, ignore_errors=True)
 
 
@@ -326,7 +331,7 @@ def read_plan(entry: Path) -> Plan:
     """
     try:
         return msgspec.json.decode((entry / _PLAN).read_bytes(), type=Plan)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *JSON_ERRORS) as error:
         raise DamagedRun(f"the journal entry {entry.name} cannot be read: {error}") from None
 
 
@@ -335,13 +340,15 @@ def place_of(root: Path) -> str:
 
     Moving a store on its file system leaves it as it is.
     """
+    import socket
+
     try:
         machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         machine = ""
     state = os.stat(root)  # noqa: PTH116
     parts = (machine or socket.gethostname(), os.getuid(), state.st_dev, state.st_ino)
-    return "sha256:" + hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+    return digest_bytes("\0".join(map(str, parts)).encode()).sha256
 
 
 def plan_target(root: Path, plan: Plan) -> Path:

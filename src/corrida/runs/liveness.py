@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import socket
 import sys
 import threading
 import time
@@ -38,13 +37,17 @@ class Process(msgspec.Struct, frozen=True):
 
 def this_process() -> Process:
     """Describe the running process."""
-    pid = os.getpid()  # not cached: a fork has another
+    return _process(os.getpid())  # a fork has another
+
+
+@functools.cache
+def _process(pid: int) -> Process:
     return Process(host=_host(), pid=pid, started=_start_ticks(pid) or 0, world=_world())
 
 
 @functools.cache
 def _host() -> str:
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 @functools.cache
@@ -67,6 +70,11 @@ def _start_ticks(pid: int) -> int | None:
     return None if fields[0] in {b"Z", b"X"} else int(fields[19])
 
 
+def is_local(process: Process) -> bool:
+    """Tell whether a process is, or was, one of this boot of this machine, so that the kernel knows of it."""
+    return bool(process.world) and process.world == _world()
+
+
 def is_alive(process: Process, heartbeat: float, now: float) -> bool:
     """Tell whether the writer of a run still lives.
 
@@ -77,7 +85,7 @@ def is_alive(process: Process, heartbeat: float, now: float) -> bool:
         heartbeat: time of its last sign of life, in seconds since the epoch.
         now: the time to compare with, likewise.
     """
-    if process.world and process.world == _world():
+    if is_local(process):
         return _start_ticks(process.pid) == process.started
     return now - heartbeat < STALE_SECONDS
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from corrida.runs.numbers import json_number
+
+JSON_ERRORS: Final = (ValueError, RecursionError)
+"""What msgspec raises on bytes that are not the JSON asked for: its own error, that of Unicode, and of depth."""
 
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JSON_INTEGERS = range(-(2**63), 2**64)

@@ -18,7 +18,6 @@ something that a run lacks is false, whichever the operator.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -32,17 +31,14 @@ TEXT_FIELDS = frozenset(
 FIELDS = TEXT_FIELDS | {"duration", "seed", "git.commit", "git.branch"}
 _GROUPS = ("metrics", "params", "tags")
 MAX_TERMS, MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 200, 50, 10_000, 1_000_000
-_TOKEN = re.compile(
-    r"""\s*(?:
+_PATTERN = r"""\s*(?:
         (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
       | (?P<text>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
       | (?P<operator><=|>=|==|!=|<>|!~|=|<|>|~)
       | (?P<sign>[(),])
       | (?P<word>(?:`[^`]*`|[^\s()=<>!~,'"`])+)
-    )""",
-    re.VERBOSE,
-)
-_PART = re.compile(r"((?:`[^`]*`|[^,])*),")
+    )"""
+_PART = r"((?:`[^`]*`|[^,])*),"
 _NUMBERS = frozenset({"duration", "seed"})
 _SQL_OPERATOR = {"==": "=", "<>": "!=", "=": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
@@ -91,7 +87,7 @@ def compile_order(order_by: str, names: Iterable[str] = ()) -> list[tuple[str, b
         InvalidFilter: a field is unknown.
     """
     parsed = []
-    for part in _PART.findall(order_by + ","):
+    for part in re.findall(_PART, order_by + ","):
         name = part.strip()
         descending = name.startswith("-")
         name = _unquote(name.lstrip("+-"))
@@ -118,6 +114,8 @@ def _check_field(name: str, names: Iterable[str]) -> None:
     group, _, rest = name.partition(".")
     if name in FIELDS or (group in _GROUPS and rest and '"' not in rest):
         return
+    import difflib
+
     names = list(names)
     grouped = [n for n in names if n.partition(".")[2] == name]
     near = grouped or difflib.get_close_matches(name, [*FIELDS, *names], n=3, cutoff=0.5)
@@ -146,8 +144,9 @@ class _Parser:
         tokens = []
         place = 0
         end = len(text.rstrip())
+        token = re.compile(_PATTERN, re.VERBOSE)  # here, since most commands filter nothing
         while place < end:
-            found = _TOKEN.match(text, place)
+            found = token.match(text, place)
             if not found:
                 rest = text[place:].strip()
                 what = "a quote is not closed" if rest[0] in "'\"`" else f"{rest[0]!r} has no meaning there"

@@ -12,6 +12,7 @@ from corrida.errors import RunNotFound
 from corrida.runs import layout
 from corrida.runs.annotations import merge_tags, notes_of, read_annotations
 from corrida.runs.numbers import metrics_from_file
+from corrida.runs.plain import JSON_ERRORS
 from corrida.runs.record import RunRecord
 from corrida.runs.run_file import RunHeader, derive_status, read_run_file
 
@@ -55,5 +56,5 @@ def _metrics_of_unfinished(folder: Path, header: RunHeader) -> dict[str, float]:
     try:
         data = (folder / layout.METRICS).read_bytes()
         return metrics_from_file(msgspec.json.decode(data, type=dict[str, float | str]))
-    except (OSError, ValueError):
+    except (OSError, *JSON_ERRORS):
         return {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,10 @@ import msgspec
 from corrida.errors import ArtifactNotFound, DamagedRun
 from corrida.runs import layout
 from corrida.runs.annotations import Note  # noqa: TC001 - msgspec reads the annotations
-from corrida.runs.files import safe_join
+from corrida.runs.files import digest_bytes, digest_entry, explained, safe_join
 from corrida.runs.numbers import format_number, json_number
-from corrida.runs.plain import printable
-from corrida.runs.run_file import RunFile, RunHeader, read_run_file
+from corrida.runs.plain import JSON_ERRORS, printable, text
+from corrida.runs.run_file import SEALED, RunFile, RunHeader, StoredFile, read_run_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +64,29 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         return read_history(self.dir / layout.HISTORY)
 
     def items(self) -> pl.DataFrame:
-        """Return the per-item table, in the order logged; without columns when no item was logged."""
+        """Return the per-item table, in the order logged; without columns when no item was logged.
+
+        Raises:
+            DamagedRun: the table of an ended run was altered, or cannot be read. What it says then is not what the
+                run gave, and a reader of Parquet may end the whole process over such a file.
+        """
         from corrida.runs.items import read_items
 
+        stored = self._stored_items()
+        if stored is not None:
+            path = self.dir / layout.ITEMS
+            with explained(f"reading the items of the run {self.id}"):
+                if not path.is_file() or digest_entry(path) != (stored.size, stored.sha256):
+                    state = "was altered since the run" if path.exists() else "is no longer there"
+                    raise DamagedRun(
+                        f"the items of the run {self.id} cannot be read ({layout.ITEMS} {state}); "
+                        f"`corrida verify {self.id}` says more"
+                    )
         return read_items(self.dir)
+
+    def _stored_items(self) -> StoredFile | None:
+        """Return what run.json says of the table of an ended run, if it had one."""
+        return self.run_file().files.get(layout.ITEMS) if self.status in SEALED else None
 
     def environment(self) -> dict[str, Any]:
         """Return Python, platform, processors, recorded variables and packages."""
@@ -83,14 +101,15 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         return read_run_file(self.dir)
 
     def has_items(self) -> bool:
-        """Tell whether the run logged items, without reading them."""
-        return (self.dir / layout.ITEMS).exists() or (self.dir / layout.ITEM_PARTS).exists()
+        """Tell whether the run logged items, without reading them; a table that was deleted since counts."""
+        there = (self.dir / layout.ITEMS).exists() or (self.dir / layout.ITEM_PARTS).exists()
+        return there or self._stored_items() is not None
 
     def config_files(self) -> dict[str, bytes]:
         """Return the configuration files by their place in the project, byte for byte.
 
         Raises:
-            DamagedRun: a copy is missing from the run folder, or run.json names one outside of config/.
+            DamagedRun: a copy is missing or was altered since, or run.json names one outside of config/.
         """
         found: dict[str, bytes] = {}
         for copy in self.configs:
@@ -101,11 +120,16 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
                     f"{layout.CONFIG_DIR}/; `corrida verify {self.id}` says more"
                 )
             try:
-                found[copy.origin] = safe_join(self.dir, copy.file).read_bytes()
+                data = safe_join(self.dir, copy.file).read_bytes()
             except OSError:
                 raise DamagedRun(
-                    f"run {self.id} lacks its configuration {copy.file}; see corrida verify"
+                    f"run {self.id} lacks its configuration {copy.file}; `corrida verify {self.id}` says more"
                 ) from None
+            if digest_bytes(data).sha256 != copy.sha256:
+                raise DamagedRun(
+                    f"run {self.id}: {copy.file} was altered since the run; `corrida verify {self.id}` says more"
+                )
+            found[copy.origin] = data
         return found
 
     def manifest(self) -> dict[str, Any]:
@@ -121,7 +145,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         try:
             msgspec.json.decode(data, type=_Manifest)
             return msgspec.json.decode(data, type=dict[str, Any])
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *JSON_ERRORS) as error:
             raise DamagedRun(f"run {self.id}: {layout.MANIFEST} cannot be read: {error}") from None
 
     def path(self, name: str) -> Path:
@@ -142,7 +166,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         """Return the names of the files that the run saved besides corrida's own, sorted."""
         names = (p.relative_to(self.dir) for p in self.dir.rglob("*") if p.is_file())
         return sorted(
-            n.as_posix()
+            text(n.as_posix())
             for n in names
             if n.as_posix() not in layout.OWN_FILES
             and n.parts[0] not in layout.OWN_FOLDERS
@@ -249,6 +273,8 @@ class Runs(list[RunRecord]):
         return ["id", "pipeline", "status", "created", *(f"metrics.{m}" for m in metrics[:8])]
 
     def _repr_html_(self) -> str:
+        import html
+
         columns = self._columns()
         head = "".join(
             f"<th style='text-align:left'>{html.escape(c.removeprefix('metrics.'))}</th>" for c in columns

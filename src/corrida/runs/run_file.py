@@ -14,12 +14,12 @@ from corrida.runs import layout
 from corrida.runs.files import digest_bytes
 from corrida.runs.liveness import Process, is_alive
 from corrida.runs.numbers import NOT_FINITE
-from corrida.runs.plain import encode_json
+from corrida.runs.plain import JSON_ERRORS, encode_json
 
 Status = Literal["running", "finished", "failed", "crashed", "unreadable"]
 Direction = Literal["max", "min"]
 SEALED: Final = frozenset({"finished", "failed"})
-_SEAL = re.compile(rb',\n  "seal": "(sha256:[0-9a-f]{64})"\n}\n\Z')
+_SEAL = rb',\n  "seal": "(sha256:[0-9a-f]{64})"\n}\n\Z'
 
 
 class StoredFile(msgspec.Struct, frozen=True):
@@ -172,7 +172,7 @@ def encode_run_file(content: Mapping[str, Any], *, seal: bool) -> bytes:
 
 def seal_is_intact(data: bytes) -> bool:
     """Tell whether a sealed run.json is what was written when the run ended."""
-    found = _SEAL.search(data)
+    found = re.search(_SEAL, data)
     if not found:
         return False
     body = data[: found.start()] + b"\n}\n"
@@ -213,10 +213,10 @@ def decode_run_file(run_id: str, data: bytes) -> RunFile:
     """
     try:
         content = _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         try:
             version = msgspec.json.decode(data, type=_Version).format_version
-        except msgspec.DecodeError:
+        except JSON_ERRORS:
             version = 0
         _refuse_newer(run_id, version)
         raise DamagedRun(

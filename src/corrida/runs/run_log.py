@@ -80,7 +80,7 @@ class RunLog:
         with self._lock, explained(f"writing metrics of the run {self.id}"):
             self._refuse_sealed()
             merged = self._metrics | checked
-            atomic_write(self.dir / layout.METRICS, pretty(merged), durable=False)
+            atomic_write(f"{self.dir}/{layout.METRICS}", pretty(merged), durable=False)
             self._metrics = merged
 
     def log_items(self, rows: Any) -> None:
@@ -135,7 +135,8 @@ class RunLog:
         with self._files_lock, explained(f"writing {name} of the run {self.id}"):
             self._refuse_sealed()
             target = self._new_path(name)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.parent != self.dir:
+                target.parent.mkdir(parents=True, exist_ok=True)
             with self._exclusively(target):
                 create_file(target, data)
         return target
@@ -153,12 +154,9 @@ class RunLog:
         target = safe_join(self.dir, name)
         if text(name) != name:
             raise InvalidName(f"the file name {text(name)!r} is not Unicode; give another with name=…")
-        first = PurePosixPath(name).parts[0].lower()
-        if (
-            PurePosixPath(name).as_posix().lower() in layout.OWN_FILES
-            or first in layout.OWN_FOLDERS
-            or first[0] == "."
-        ):
+        place = PurePosixPath(name)
+        first = place.parts[0].lower()
+        if place.as_posix().lower() in layout.OWN_FILES or first in layout.OWN_FOLDERS or first[0] == ".":
             raise InvalidName(
                 f"{name!r} is a name that corrida uses in a run folder; give another with name=…"
             )

@@ -15,6 +15,7 @@ from corrida.runs.plain import plain
 
 if TYPE_CHECKING:
     from corrida.runs.run_file import Column, Direction, Invocation, PrimaryMetric
+    from corrida.runs.snapshot.data import DataSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class RunSpec:
         source, description, notes, tags, seed, parent, params: as recorded.
         configs: configuration files as (place in the project, bytes).
         config_patterns: the globs that found them, for restore.
-        data: data files.
+        data: data files, and tables of databases, of which the run keeps a copy.
         roles: what a data file is to the pipeline.
         resolved: the configuration that runs, for config.yaml; ``params`` when None.
         primary_metric, directions: which metric decides, and which way each is better.
@@ -53,7 +54,7 @@ class RunSpec:
     params: Mapping[str, Any] = field(default_factory=dict)
     configs: Sequence[tuple[str, bytes]] = ()
     config_patterns: Sequence[str] = ()
-    data: Sequence[Path] = ()
+    data: Sequence[Path | DataSource] = ()
     roles: Mapping[Path, str] = field(default_factory=dict)
     resolved: Any = None
     primary_metric: PrimaryMetric | None = None

@@ -16,23 +16,22 @@ from corrida.errors import (
     RunSealed,
 )
 from corrida.runs import alias as aliases
-from corrida.runs import journal, layout, trash
+from corrida.runs import journal, layout, moves
 from corrida.runs.alias import DEFAULT_ALIAS, Promotion
-from corrida.runs.annotations import annotate
 from corrida.runs.catalog import Catalog
-from corrida.runs.claim import ensure_store
 from corrida.runs.files import explained
 from corrida.runs.ids import is_run_id, parse_reference
 from corrida.runs.index_file import index_lock, index_state, write_index
 from corrida.runs.query import Sql
 from corrida.runs.reading import read_header, record_of
 from corrida.runs.record import RunRecord, Runs
-from corrida.runs.restore import RestorePlan, carry_out, plan_restore, undo_restore
-from corrida.runs.verify import Verification, verify_run
-from corrida.runs.writer import RunSpec, RunWriter
 
 if TYPE_CHECKING:
     from corrida.runs.journal import Operation
+    from corrida.runs.restore import RestorePlan
+    from corrida.runs.spec import RunSpec
+    from corrida.runs.verify import Verification
+    from corrida.runs.writer import RunWriter
 
 DEFAULT_FOLDER = "runs"
 _FINISHED = Sql("runs.status = 'finished'")
@@ -68,6 +67,7 @@ class Store:
         self._catalog: Catalog | None = None
         self._pid = 0
         journal.complete_interrupted(self.root)
+        moves.complete_interrupted(self.root)
 
     # -- reading --------------------------------------------------------------------------------------------
 
@@ -164,6 +164,8 @@ class Store:
         found = self.catalog.ids_with_prefix(prefix, 6)
         if prefix in found:
             return prefix
+        from corrida.runs import trash
+
         # Before any longer id: else removing a run twice would remove its neighbour.
         if prefix in trash.trashed(self.root):
             raise RunNotFound(
@@ -215,6 +217,8 @@ class Store:
         Returns:
             Whether the file changed.
         """
+        from corrida.runs.claim import ensure_store
+
         try:
             ensure_store(self.root)
             with index_lock(self.root):
@@ -246,6 +250,8 @@ class Store:
 
     def start(self, spec: RunSpec) -> RunWriter:
         """Start a run; see :class:`RunWriter` for what it raises."""
+        from corrida.runs.writer import RunWriter
+
         return RunWriter(self.root, spec)
 
     def note(self, reference: str, text: str) -> RunRecord:
@@ -270,6 +276,8 @@ class Store:
         return self._annotate(reference, {"tags": dict(tags)})
 
     def _annotate(self, reference: str, change: Mapping[str, Any]) -> RunRecord:
+        from corrida.runs.annotations import annotate
+
         record = self.get(reference)
         if record.status in {"running", "unreadable"}:
             raise RunSealed(f"the run {record.id} is {record.status}; wait until it has ended")
@@ -326,9 +334,9 @@ class Store:
         for run_id in chosen:  # grows while it is gone through: children, and theirs
             children = self.catalog.query(where=[Sql("runs.parent = ?", (run_id,))])
             chosen += [child.id for child in children if child.id not in chosen]
-        if not force:
-            self._refuse_needed(chosen)
-        trash.remove(self.root, chosen)
+        from corrida.runs import trash
+
+        trash.remove(self.root, chosen, check=None if force else lambda: self._refuse_needed(chosen))
         self.refresh()
         return chosen
 
@@ -345,6 +353,8 @@ class Store:
 
     def trashed(self) -> list[str]:
         """Return the ids in the trash."""
+        from corrida.runs import trash
+
         return trash.trashed(self.root)
 
     def bring_back(self, run_ids: Sequence[str]) -> list[str]:
@@ -360,12 +370,16 @@ class Store:
         there = set(self.trashed())
         if missing := [r for r in run_ids if r not in there]:
             raise RunNotFound(f"{', '.join(missing)} is not in the trash; `corrida trash` lists it")
+        from corrida.runs import trash
+
         back = trash.bring_back(self.root, trash.with_children(self.root, run_ids))
         self.refresh()
         return back
 
     def empty_trash(self, run_ids: Sequence[str] | None = None) -> list[str]:
         """Delete runs in the trash for good, all or these."""
+        from corrida.runs import trash
+
         return trash.empty(self.root, run_ids)
 
     # -- going back -----------------------------------------------------------------------------------------
@@ -374,6 +388,8 @@ class Store:
         self, reference: str, project: Path, *, to: Path | None = None, exact: bool = False
     ) -> RestorePlan:
         """Say what putting back the configurations of a run would change; see :func:`restore.plan_restore`."""
+        from corrida.runs.restore import plan_restore
+
         self.refresh()
         return plan_restore(
             self.get(reference), project, to=to, exact=exact, run_with_config=self.catalog.run_with_config
@@ -381,6 +397,9 @@ class Store:
 
     def restore(self, plan: RestorePlan, *, force: bool = False) -> str | None:
         """Carry a plan out, all or nothing; see :func:`restore.carry_out`."""
+        from corrida.runs.claim import ensure_store
+        from corrida.runs.restore import carry_out
+
         ensure_store(self.root)
         return carry_out(self.root, plan, force=force)
 
@@ -398,16 +417,13 @@ class Store:
         if operation is None:
             raise Refused("there is nothing left to undo: no restore or removal of this store stands")
         if operation.kind == "restore":
+            from corrida.runs.restore import undo_restore
+
             return operation, undo_restore(self.root, operation)
-        back = trash.bring_back(self.root, operation.runs)
-        journal.record(self.root, "undo", journal.new_name("undo"), operation.runs, operation.id)
+        from corrida.runs import trash
+
+        back = trash.undo_removal(self.root, operation)
         self.refresh()
-        if not back and all((self.root / run_id).is_dir() for run_id in operation.runs):
-            back = list(operation.runs)  # a kill came before the first was moved, or after the last was back
-        if not back:
-            raise Refused(
-                f"the runs of the last removal ({', '.join(operation.runs)}) are no longer in the trash"
-            )
         return operation, back
 
     def verify(self, references: Sequence[str] | None = None) -> list[Verification]:
@@ -416,10 +432,17 @@ class Store:
         Raises:
             RunNotFound: no such run.
         """
+        from corrida.runs.verify import is_worth_telling, known_to_have_ended, lost_runs, verify_run
+
         if references is not None:
             return [verify_run(self.root / self.resolve(reference)) for reference in references]
+        ended = known_to_have_ended(self.root)  # first: refreshing mends what says so
         self.refresh()
-        return [verify_run(self.root / h.id) for h in self.catalog.query() if h.status != "running"]
+        statuses = {header.id: header.status for header in self.catalog.query()}
+        running = {run_id for run_id, status in statuses.items() if status == "running"}
+        chosen = [*statuses, *lost_runs(self.root, statuses)]
+        results = [verify_run(self.root / run_id, ended=ended.get(run_id)) for run_id in chosen]
+        return [result for result in results if is_worth_telling(result, running)]
 
 
 def check_tags(tags: Mapping[Any, Any]) -> dict[str, str]:

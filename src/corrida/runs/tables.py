@@ -12,6 +12,7 @@ import msgspec
 
 from corrida.errors import InvalidData, MissingExtra
 from corrida.runs.files import atomic_write
+from corrida.runs.plain import JSON_ERRORS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -171,6 +172,6 @@ def _json_facts(path: Path) -> TableFacts | None:
         return None
     try:
         rows = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
-    except (msgspec.DecodeError, RecursionError):
+    except JSON_ERRORS:
         return None
     return TableFacts(len(rows), list(dict.fromkeys(name for row in rows for name in row)))

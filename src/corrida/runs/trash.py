@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from corrida.errors import AlreadyExists, CorridaError, RunNotFound
-from corrida.runs import layout
-from corrida.runs.files import explained, fsync_dir
+from corrida.errors import AlreadyExists, CorridaError, Refused, RunNotFound
 from corrida.runs.ids import is_run_id
-from corrida.runs.journal import new_name, record
+from corrida.runs.journal import Operation, operations
+from corrida.runs.moves import move_runs, trash_folder
 from corrida.runs.run_file import read_run_file
 
-
-def trash_folder(root: Path) -> Path:
-    """Return the trash of the store."""
-    return root / layout.PRIVATE / layout.TRASH
+__all__ = ["bring_back", "empty", "remove", "trash_folder", "trashed", "undo_removal", "with_children"]
 
 
 def trashed(root: Path) -> list[str]:
@@ -28,39 +23,32 @@ def trashed(root: Path) -> list[str]:
         return []
 
 
-def remove(root: Path, run_ids: Sequence[str]) -> str:
-    """Move runs to the trash.
+def remove(root: Path, run_ids: Sequence[str], *, check: Callable[[], object] | None = None) -> list[str]:
+    """Move runs to the trash, all or none.
 
-    The intention is logged first: after a kill between the moves, undo brings back those that were moved.
-
-    Returns:
-        The name of the operation, for undo.
+    Args:
+        root: the store.
+        run_ids: which.
+        check: raises when one of them is needed; called when nobody else can change that.
 
     Raises:
-        RunNotFound: one is not there; none is moved then.
-        AlreadyExists: the trash holds one of the same id; none is moved then.
+        RunNotFound: one is not there.
+        AlreadyExists: the trash holds one of the same id.
         StoreError: the store cannot be written.
     """
-    missing = [run_id for run_id in run_ids if not (root / run_id).is_dir()]
-    if missing:
-        raise RunNotFound(f"there is no run {', '.join(missing)}; nothing was removed")
-    trash = trash_folder(root)
-    if twice := [run_id for run_id in run_ids if (trash / run_id).exists()]:
-        raise AlreadyExists(
-            f"the trash holds a run {', '.join(twice)} already; delete that one first with `corrida trash --empty`"
-        )
-    with explained("moving runs to the trash"):
-        trash.mkdir(parents=True, exist_ok=True)
-        name = new_name("rm")
-        record(root, "rm", name, run_ids)
-        for run_id in run_ids:
-            try:
-                (root / run_id).rename(trash / run_id)
-            except FileNotFoundError:
-                raise RunNotFound(f"the run {run_id} was removed in this moment by somebody else") from None
-        fsync_dir(trash)
-        fsync_dir(root)
-    return name
+
+    def removable() -> Sequence[str]:
+        if missing := [run_id for run_id in run_ids if not (root / run_id).is_dir()]:
+            raise RunNotFound(f"there is no run {', '.join(missing)}; nothing was removed")
+        if twice := [run_id for run_id in run_ids if (trash_folder(root) / run_id).exists()]:
+            raise AlreadyExists(
+                f"the trash holds a run {', '.join(twice)} already; delete that one first with `corrida trash --empty`"
+            )
+        if check is not None:
+            check()
+        return run_ids
+
+    return move_runs(root, "rm", check=removable)
 
 
 def with_children(root: Path, run_ids: Sequence[str]) -> list[str]:
@@ -77,28 +65,60 @@ def with_children(root: Path, run_ids: Sequence[str]) -> list[str]:
 
 
 def bring_back(root: Path, run_ids: Sequence[str]) -> list[str]:
-    """Move runs from the trash back into the store.
+    """Move runs from the trash back into the store, all or none.
 
     Returns:
         The ids that came back; those that are not in the trash are left out.
 
     Raises:
-        AlreadyExists: a run of the same id is in the store; nothing is moved then.
+        RunNotFound: none of them is in the trash.
+        AlreadyExists: a run of the same id is in the store.
+        StoreError: the store cannot be written.
     """
-    trash = trash_folder(root)
-    there = [r for r in dict.fromkeys(run_ids) if is_run_id(r) and (trash / r).is_dir()]
-    taken = [run_id for run_id in there if (root / run_id).exists()]
-    if taken:
+
+    def movable() -> list[str]:
+        if not (there := _in_trash(root, run_ids)):
+            raise RunNotFound(f"{', '.join(run_ids)} is not in the trash; `corrida trash` lists it")
+        return there
+
+    return move_runs(root, "back", check=movable)
+
+
+def undo_removal(root: Path, operation: Operation) -> list[str]:
+    """Take a removal back: move its runs from the trash into the store, all or none.
+
+    Returns:
+        The ids that came back; those that are no longer in the trash are left out.
+
+    Raises:
+        Refused: somebody took it back in this moment, or none of the runs is in the trash any more.
+        AlreadyExists: a run of the same id is in the store.
+        StoreError: the store cannot be written.
+    """
+
+    def movable() -> list[str]:
+        if any(o.undoes == operation.id for o in operations(root)):
+            raise Refused("the removal was taken back in this moment by somebody else")
+        there = _in_trash(root, operation.runs)
+        if not there and not all((root / run_id).is_dir() for run_id in operation.runs):
+            raise Refused(
+                f"the runs of the last removal ({', '.join(operation.runs)}) are no longer in the trash"
+            )
+        return there
+
+    back = move_runs(root, "undo", check=movable, undoes=operation.id)
+    return back or list(operation.runs)  # each was brought back by its name before
+
+
+def _in_trash(root: Path, run_ids: Sequence[str]) -> list[str]:
+    there = [r for r in dict.fromkeys(run_ids) if is_run_id(r) and (trash_folder(root) / r).is_dir()]
+    if taken := [run_id for run_id in there if (root / run_id).exists()]:
         raise AlreadyExists(f"the store has a run {', '.join(taken)} again; move it away first")
-    with explained("bringing runs back"):
-        for run_id in there:
-            (trash / run_id).rename(root / run_id)
-        fsync_dir(root)
     return there
 
 
 def empty(root: Path, run_ids: Sequence[str] | None = None) -> list[str]:
-    """Delete runs in the trash for good.
+    """Delete runs in the trash for good; a kill leaves none of them half.
 
     Args:
         root: the store.
@@ -109,12 +129,16 @@ def empty(root: Path, run_ids: Sequence[str] | None = None) -> list[str]:
 
     Raises:
         RunNotFound: one is not in the trash; nothing is deleted then.
+        StoreError: the store cannot be written.
     """
-    there = trashed(root)
-    chosen = there if run_ids is None else list(run_ids)
-    if missing := [run_id for run_id in chosen if run_id not in there]:
-        raise RunNotFound(f"{', '.join(missing)} is not in the trash; `corrida trash` lists it")
-    with explained("emptying the trash"):
-        for run_id in chosen:
-            shutil.rmtree(trash_folder(root) / run_id)
-    return chosen
+
+    def deletable() -> list[str]:
+        there = trashed(root)
+        chosen = there if run_ids is None else list(dict.fromkeys(run_ids))
+        if missing := [run_id for run_id in chosen if run_id not in there]:
+            raise RunNotFound(f"{', '.join(missing)} is not in the trash; `corrida trash` lists it")
+        return chosen
+
+    if run_ids is None and not trashed(root):
+        return []
+    return move_runs(root, "empty", check=deletable)

@@ -39,13 +39,14 @@ from corrida.runs.record import flatten
 from corrida.runs.run_file import (
     ConfigCopy,
     Failure,
+    Git,
     decode_run_file,
     encode_run_file,
 )
 from corrida.runs.run_log import RunLog, pretty
 from corrida.runs.sealing import seal_files
 from corrida.runs.snapshot.configs import copy_configs, looks_secret
-from corrida.runs.snapshot.data import describe_data, manifest
+from corrida.runs.snapshot.data import describe_data, keep_sources, manifest, only_files
 from corrida.runs.snapshot.environment import describe_environment, relative_argv, relative_text
 from corrida.runs.snapshot.git import GitCapture
 from corrida.runs.spec import RunSpec, checked
@@ -64,6 +65,7 @@ class RunWriter(RunLog):
     Attributes:
         id: the run id.
         dir: the run folder.
+        data_files: the data files in the order given; of a table of a database, the copy in the run folder.
     """
 
     def __init__(self, root: Path, spec: RunSpec, *, keep: bool = True) -> None:
@@ -78,9 +80,10 @@ class RunWriter(RunLog):
         self._root, self._spec, self._keep = root, spec, keep
         self._temporary = None if keep else root  # a store that goes with the run
         ensure_store(root)
-        self._data_stat = {path: _stat(path) for path in spec.data}
+        files = only_files(spec.data)
+        self._data_stat = {path: _stat(path) for path in files}
         # Before the claim: bad data leaves no run.
-        self._data = describe_data(spec.data, spec.root, spec.roles)
+        self._data = describe_data(files, spec.root, spec.roles)
         self._claim: Claim = claim(root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed)
         super().__init__(self._claim.dir)
         self._started = time.monotonic()
@@ -89,20 +92,30 @@ class RunWriter(RunLog):
         self._dataset: dict[str, Any] = {}
         self._summary = ""
         self._failure: Failure | None = None
+        self._unsealed: tuple[Literal["finished", "failed"], Failure | None] | None = None
+        self._git_state: tuple[Git | None, bytes] | None = None
         self._token: Token[RunWriter | None] | None = None
         self._git = GitCapture(spec.root, [root, *(spec.root / origin for origin, _ in spec.configs)])
+        self._announced = False
         try:
             with explained(f"starting the run {self.id}"):
                 self._configs = copy_configs(self.dir, spec.configs)
                 self._write_resolved()
                 self._write_manifest(None)
                 self._write_run_file(seal=False)
+                self.data_files: tuple[Path, ...] = self._keep_data()
         except BaseException:
             shutil.rmtree(self.dir, ignore_errors=True)
             self._git.result()
             raise
         self._log_file = LogFile(self.dir / layout.LOG)
         self._open()
+
+    def _keep_data(self) -> tuple[Path, ...]:
+        files, self._data = keep_sources(self.dir, self._spec.data, self._data)
+        if len(self._data_stat) < len(files):
+            self._write_manifest(None)
+        return tuple(files)
 
     def _open(self) -> None:
         start_heartbeat(self, self.dir / layout.RUN)
@@ -220,7 +233,7 @@ class RunWriter(RunLog):
         """End the run: digests of every file, then run.json, both safe against a power cut. Ending twice is fine.
 
         Raises:
-            StoreError: the disk is full or refuses; what was logged stays readable.
+            StoreError: the disk is full or refuses; what was logged stays readable, and ending can be tried again.
         """
         self._end("finished", None)
 
@@ -256,13 +269,15 @@ class RunWriter(RunLog):
         if self._pid != os.getpid():
             return  # a forked child leaves the block too: the run is its parent's
         with self._files_lock, self._lock:
-            if self._status != "running":
+            if self._status != "running" and self._unsealed is None:
                 return
-            self._failure = failure
+            # An end that was refused is tried again as it was.
+            self._unsealed = status, self._failure = self._unsealed or (status, failure)
             self._close_capture()
             try:
                 if self._keep:
-                    self._seal(status, failure)
+                    self._seal(status, self._failure)
+                self._unsealed = None
             finally:
                 self._status = status
                 stop_heartbeat(self)
@@ -300,9 +315,9 @@ class RunWriter(RunLog):
             if self._log_file.broken:
                 self.warn(f"what the run printed is incomplete in {layout.LOG}: {self._log_file.broken}")
             self._write_manifest(counts["count"] if counts else None)
-            git, diff = self._git.result()
+            self._git_state = git, diff = self._git_state or self._git.result()
             if git and diff:
-                write_new(self.dir / layout.DIFF, diff)
+                atomic_write(self.dir / layout.DIFF, diff, durable=False)
                 git = msgspec.structs.replace(git, diff=layout.DIFF)
             files = seal_files(self.dir)
             content = self._write_run_file(
@@ -358,18 +373,25 @@ class RunWriter(RunLog):
             k: v for k, v in msgspec.to_builtins(content).items() if v not in (None, (), [], {}, "")
         }
         data = encode_run_file(kept, seal=seal)
-        atomic_write(self.dir / layout.RUN, data, durable=durable)
+        atomic_write(f"{self.dir}/{layout.RUN}", data, durable=durable)
+        self._announced = True
         return data
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Write a file of the run: whole at any instant, once there is a run.json that tells others of the run."""
+        if self._announced:
+            atomic_write(f"{self.dir}/{name}", data, durable=False)
+        else:
+            write_new(f"{self.dir}/{name}", data)
 
     def _write_manifest(self, items: int | None) -> None:
         if self._data or self._dataset or items is not None:
-            content = manifest(self._data, items, self._dataset)
-            atomic_write(self.dir / layout.MANIFEST, pretty(content), durable=False)
+            self._write(layout.MANIFEST, pretty(manifest(self._data, items, self._dataset)))
 
     def _write_resolved(self) -> None:
-        resolved = self._spec.resolved if self._spec.resolved is not None else self._params
+        resolved = plain(self._spec.resolved) if self._spec.resolved is not None else self._params
         if resolved:
-            atomic_write(self.dir / layout.CONFIG, dump_yaml(plain(resolved)), durable=False)
+            self._write(layout.CONFIG, dump_yaml(resolved))
 
     def _note_changed_data(self) -> None:
         for path, before in self._data_stat.items():

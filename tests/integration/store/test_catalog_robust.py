@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from corrida.errors import InvalidFilter, StoreError
-from corrida.runs import catalog as module
+from corrida.runs import catalog_schema as module
 from corrida.runs.query import compile_filter, compile_order
 from corrida.runs.store import Store
 

@@ -1,16 +1,77 @@
-"""The data manifest: which files a run read, told by digest, rows and columns."""
+"""The data manifest: which files and tables a run read, told by digest, rows and columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from corrida.errors import InvalidData
 from corrida.runs import layout
 from corrida.runs.files import digest_file
 from corrida.runs.snapshot.configs import relative_name
 from corrida.runs.tables import table_facts
+
+
+class DataSource(Protocol):
+    """Data that is no file and changes, such as a table of a database: a copy of it is kept in the run."""
+
+    @property
+    def origin(self) -> str:
+        """Where it is, without a password; relative to the project."""
+
+    @property
+    def name(self) -> str:
+        """The name of the copy, with its suffix."""
+
+    def write(self, target: Path) -> None:
+        """Write the copy."""
+
+
+def data_origin(data: Path | DataSource, root: Path) -> str:
+    """Return the place of data as the record of a run names it: relative to the project."""
+    return relative_name(data, root) if isinstance(data, Path) else data.origin
+
+
+def only_files(data: Sequence[Path | DataSource]) -> list[Path]:
+    """Return those of ``data`` that are files."""
+    return [entry for entry in data if isinstance(entry, Path)]
+
+
+def keep_sources(
+    run_dir: Path, data: Sequence[Path | DataSource], described: Sequence[Mapping[str, Any]]
+) -> tuple[list[Path], list[dict[str, Any]]]:
+    """Copy the sources among ``data`` into the run folder, under ``data/``.
+
+    Args:
+        run_dir: the run folder.
+        data: files and sources, in the order given.
+        described: the entries of the manifest for the files, in their order.
+
+    Returns:
+        A file for each entry of ``data``, and the entries of the manifest; that of a copy has ``file``, its place
+        in the run folder.
+
+    Raises:
+        CorridaError: a source cannot be read; what it says.
+    """
+    files, entries, rest = [], [], iter(described)
+    for entry in data:
+        if isinstance(entry, Path):
+            files.append(entry)
+            entries.append(dict(next(rest)))
+            continue
+        target = run_dir / layout.DATA_DIR / entry.name
+        number = 1
+        while target.exists():
+            number += 1
+            target = target.with_name(f"{Path(entry.name).stem}-{number}{target.suffix}")
+        target.parent.mkdir(exist_ok=True)
+        entry.write(target)
+        facts = describe_data([target], run_dir)[0]
+        files.append(target)
+        entries.append({"path": entry.origin, "file": facts.pop("path"), **facts})
+    return files, entries
 
 
 def describe_data(

@@ -9,10 +9,11 @@ import re
 import site
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from corrida.runs.snapshot.addresses import is_address, without_password
 
 # By allow-list only: the environment holds secrets. These change results.
 RECORDED_VARIABLES = (
@@ -97,13 +98,25 @@ def relative_argv(argv: Sequence[str], root: Path) -> list[str]:
 
 
 def _relative_argument(argument: str, root: Path) -> str:
+    if is_address(argument):
+        return _relative_address(without_password(argument), root)
     option, equals, value = argument.partition("=")
+    if equals and is_address(value):
+        return f"{option}={_relative_argument(value, root)}"
     if equals and os.path.isabs(value):  # noqa: PTH117
         return f"{option}={_relative_argument(value, root)}"
     if not os.path.isabs(argument) or len(argument) > 4096:  # noqa: PTH117
         return argument
     relative = os.path.relpath(argument, root)
     return Path(argument).name if relative.startswith(os.path.join("..", "..", "..")) else relative  # noqa: PTH118
+
+
+def _relative_address(address: str, root: Path) -> str:
+    scheme, slashes, path = address.partition(":///")
+    if not scheme.startswith("sqlite") or not path.startswith("/"):
+        return address
+    file, mark, parameters = path.partition("?")
+    return scheme + slashes + _relative_argument(file, root) + mark + parameters
 
 
 def relative_text(text: str, root: Path) -> str:
@@ -127,6 +140,8 @@ def _cwd() -> str:
 
 @functools.lru_cache(maxsize=8)
 def _places(root: str, cwd: str) -> list[tuple[re.Pattern[str], str]]:
+    import tempfile
+
     paths = sysconfig.get_paths()
     named = {
         root: "",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from corrida.runs.run_file import Git
+
+if TYPE_CHECKING:
+    import subprocess
 
 MAX_DIFF_BYTES = 4 * 1024 * 1024
 _UNTRACKED_SHOWN = 100
@@ -16,7 +19,13 @@ _TIMEOUT = 20.0
 
 def find_repository(folder: Path) -> Path | None:
     """Return the top of the git work tree that ``folder`` lies in, or None."""
-    return next((p for p in (folder, *folder.parents) if (p / ".git").exists()), None)
+    place = os.fspath(folder)
+    while not os.path.exists(os.path.join(place, ".git")):  # noqa: PTH110, PTH118 - a dozen looks for each run
+        above = os.path.dirname(place)  # noqa: PTH120
+        if above == place:
+            return None
+        place = above
+    return Path(place)
 
 
 class GitCapture:
@@ -68,6 +77,8 @@ class GitCapture:
             self._missing = True
 
     def _ask(self, *arguments: str) -> subprocess.Popen[bytes]:
+        import subprocess  # here: where there is no repository, nobody is asked
+
         return subprocess.Popen(
             # Without optional locks: asking must not disturb a commit that runs at the same time.
             ["git", "--no-optional-locks", "-C", str(self._top), *arguments],
@@ -82,6 +93,8 @@ class GitCapture:
             return None, b""
         if self._missing or self._status is None or self._diff is None:
             return Git(note="git is not installed; commit and changes are unknown"), b""
+        import subprocess
+
         try:
             diff = _read_limited(self._diff)
             status, _ = self._status.communicate(timeout=_TIMEOUT)
@@ -133,6 +146,8 @@ def committed_bytes(path: Path) -> bytes | None:
     top = find_repository(path.parent)
     if top is None:
         return None
+    import subprocess
+
     try:
         answer = subprocess.run(
             ["git", "-C", str(top), "show", f"HEAD:{path.relative_to(top).as_posix()}"],

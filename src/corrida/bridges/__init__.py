@@ -1,0 +1,1 @@
+"""Ways between runs and the systems of others."""
