@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: help demo test check docs clean
+.PHONY: help demo test check docs bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   install, then run the matching demo on real job titles (in .demo)"
 	@echo "make test   install, then run all tests"
 	@echo "make check  ruff, mypy --strict, import-linter"
+	@echo "make bench  measure against plain Python and other trackers, and write docs/benchmarks.md (see bench/README.md)"
 	@echo "make docs   write the generated pages of docs/ anew"
 	@echo "make clean  remove what the above made"
 
@@ -50,6 +51,11 @@ check: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python tools/write_docs.py
+
+# ONLY= starts of case names, ROUNDS= how often, PEERS= all, none or names. The page is written when all was measured.
+bench: $(VENV)/base
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEERS),--peers $(PEERS)) \
+		$(if $(ONLY)$(PEERS),,--output docs/benchmarks.md)
 
 clean:
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

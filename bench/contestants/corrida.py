@@ -1,0 +1,92 @@
+"""corrida, used as its documentation says."""
+
+import os
+
+import corrida
+from bench.contestants import material
+
+
+def small_runs(store: str, count: str, scratch: str, warm_up: str = "3", first: str = "0", ids: str = ""):
+    """Make runs as a script would; with ``ids`` under ids of their own, else under those that corrida makes."""
+    files = material.artifacts(scratch)
+
+    def one(number):
+        run_id = f"{ids}_{os.getpid()}_{number}" if ids else None
+        with corrida.start_run(store=store, run_id=run_id, params=material.params(number)) as run:
+            run.log_metrics(material.metrics(number))
+            for path in files:
+                run.log_artifact(path)
+
+    return material.timed_runs(one, int(count), first=int(first), warm_up=int(warm_up))
+
+
+def count_runs(store: str):
+    """Count the runs that are whole: finished, with all metrics and artifacts, and nothing altered."""
+    opened = corrida.Store(store)
+    intact = {found.run for found in opened.verify() if found.intact}
+    return {
+        "runs": sum(
+            run.status == "finished"
+            and len(run.metrics) == len(material.metrics(0))
+            and len(run.artifacts()) == material.ARTIFACTS
+            and run.id in intact
+            for run in opened.runs()
+        )
+    }
+
+
+def fill(store: str, count: str, scratch: str, first: str = "0"):
+    """Make runs without artifacts; those that are there already stay."""
+    for number in range(int(first), int(first) + int(count)):
+        if os.path.exists(f"{store}/run_{number:07}"):
+            continue
+        with corrida.start_run(
+            store=store, run_id=f"run_{number:07}", params=material.params(number), capture=False
+        ) as run:
+            run.log_metrics(material.metrics(number))
+
+
+def with_items(store: str, run_id: str, count: str, offset: str):
+    """Make a run with a table of items, of which some are right."""
+    rows = [
+        {
+            "item_id": f"item_{i:07}",
+            "output": f"answer {(i + int(offset)) % 5}",
+            "expected": f"answer {i % 5}",
+            "correct": (i + int(offset)) % 3 > 0,
+            "loss": ((i * 7 + int(offset)) % 100) / 100,
+        }
+        for i in range(int(count))
+    ]
+    with corrida.start_run(
+        store=store, run_id=run_id, params=material.params(int(offset)), primary_metric="accuracy"
+    ) as run:
+        run.log_items(rows)
+        run.log_metrics(
+            {**material.metrics(int(offset)), "accuracy": sum(r["correct"] for r in rows) / len(rows)}
+        )
+
+
+def steps(store: str, count: str):
+    """Log step metrics."""
+    with corrida.start_run(store=store) as run:
+        return material.timed_calls(lambda step: run.log(material.step_metrics(step), step=step), int(count))
+
+
+def steps_until_killed(store: str, counter: str, most: str):
+    """Log step metrics until killed."""
+    with corrida.start_run(store=store) as run:
+        material.counted_calls(
+            lambda step: run.log(material.step_metrics(step), step=step), counter, int(most)
+        )
+
+
+def count_steps(store: str):
+    """Count the calls that can be read back."""
+    (run,) = corrida.Store(store).runs()
+    return {"steps": sum(1 for _ in run.history().iter_rows()), "status": run.status}
+
+
+def version():
+    """Return the version of corrida."""
+    return {"version": corrida.__version__}

@@ -1,0 +1,148 @@
+"""The floor: plain Python that writes and reads the same content, with nothing around it."""
+
+import json
+import os
+import sqlite3
+import sys
+
+from bench.contestants import material
+
+
+def small_runs(store: str, count: str, scratch: str, fsync: str = "", warm_up: str = "3", first: str = "0"):
+    """Write runs: a folder with run.json, metrics.json and the artifacts; durable on request."""
+    files = material.artifacts(scratch)
+    os.makedirs(store, exist_ok=True)
+    name = f"run_{os.getpid()}_"
+    durable = bool(fsync)
+
+    def one(number):
+        _one_run(store, f"{name}{number}", number, files, durable=durable)
+
+    return material.timed_runs(one, int(count), first=int(first), warm_up=int(warm_up))
+
+
+def _one_run(store, run_id, number, files, *, durable):
+    folder = f"{store}/{run_id}"
+    os.mkdir(folder)
+    record = {"id": run_id, "params": material.params(number), "metrics": material.metrics(number)}
+    _write(f"{folder}/run.json", json.dumps(record).encode(), durable)
+    _write(f"{folder}/metrics.json", json.dumps(record["metrics"]).encode(), durable)
+    for path in files:
+        with open(path, "rb") as source:
+            _write(f"{folder}/{os.path.basename(path)}", source.read(), durable)
+    if durable:
+        _sync_folder(folder)
+        _sync_folder(store)
+
+
+def _write(path, content, durable):
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    os.write(fd, content)
+    if durable:
+        os.fsync(fd)
+    os.close(fd)
+
+
+def _sync_folder(folder):
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def count_runs(store: str):
+    """Count the runs that are whole."""
+    whole = 0
+    for name in os.listdir(store):
+        with open(f"{store}/{name}/run.json", "rb") as file:
+            whole += len(json.load(file)["metrics"]) == len(material.metrics(0))
+        whole -= len(os.listdir(f"{store}/{name}")) != 2 + material.ARTIFACTS
+    return {"runs": whole}
+
+
+def fill(store: str, count: str, scratch: str, first: str = "0"):
+    """Write runs without artifacts."""
+    os.makedirs(store, exist_ok=True)
+    for number in range(int(first), int(first) + int(count)):
+        _one_run(store, f"run_{number:07}", number, (), durable=False)
+
+
+def index(store: str, table: str):
+    """Write an indexed SQLite table of the runs of a store that ``fill`` made."""
+    rows = []
+    for name in sorted(os.listdir(store)):
+        with open(f"{store}/{name}/run.json", "rb") as file:
+            content = file.read()
+        rows.append((name, json.loads(content)["metrics"][material.METRIC], content))
+    with sqlite3.connect(table) as connection:
+        connection.execute("CREATE TABLE runs (id TEXT PRIMARY KEY, value REAL, record BLOB)")
+        connection.executemany("INSERT INTO runs VALUES (?, ?, ?)", rows)
+        connection.execute("CREATE INDEX runs_value ON runs (value)")
+    connection.close()
+
+
+def list_table(table: str):
+    """Print the 20 best runs from the table."""
+    connection = sqlite3.connect(table)
+    for _name, value, content in connection.execute("SELECT * FROM runs ORDER BY value DESC LIMIT 20"):
+        material.top_line(json.loads(content)["id"], value)
+
+
+def list_scan(store: str):
+    """Print the 20 best runs by reading the run.json of all."""
+    found = []
+    for name in os.listdir(store):
+        with open(f"{store}/{name}/run.json", "rb") as file:
+            record = json.load(file)
+        found.append((record["metrics"][material.METRIC], record["id"]))
+    for value, name in sorted(found, reverse=True)[:20]:
+        material.top_line(name, value)
+
+
+def compare(store: str, a: str, b: str):
+    """Read two runs and print what differs."""
+    sides = []
+    for name in (a, b):
+        with open(f"{store}/{name}/run.json", "rb") as file:
+            record = json.load(file)
+        sides.append({**record["params"], **record["metrics"]})
+    material.print_differences(*sides)
+
+
+def steps(store: str, count: str):
+    """Log step metrics: one line of JSON and one system call each, so that a kill loses nothing."""
+    with _History(store) as log:
+        return material.timed_calls(log, int(count))
+
+
+def steps_until_killed(store: str, counter: str, most: str):
+    """Log step metrics until killed."""
+    with _History(store) as log:
+        material.counted_calls(log, counter, int(most))
+
+
+class _History:
+    def __init__(self, store):
+        os.makedirs(store, exist_ok=True)
+        self.fd = os.open(f"{store}/history.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+    def __enter__(self):
+        fd, dumps, write, values = self.fd, json.dumps, os.write, material.step_metrics
+        return lambda step: write(fd, (dumps({"step": step, "metrics": values(step)}) + "\n").encode())
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+
+def count_steps(store: str):
+    """Count the calls that can be read back."""
+    with open(f"{store}/history.jsonl", "rb") as file:
+        return {"steps": sum(len(json.loads(line)["metrics"]) == 3 for line in file if line.endswith(b"\n"))}
+
+
+def nothing():
+    """Start Python and end it."""
+
+
+def version():
+    """Return the version of Python."""
+    return {"version": sys.version.split()[0]}

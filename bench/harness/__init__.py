@@ -1,0 +1,1 @@
+"""The machinery: rounds, environments, ratios, budgets, and the table they end in."""
