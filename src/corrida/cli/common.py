@@ -78,6 +78,11 @@ def say(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
     click.echo(click.style(text, **style) if style and in_colour() else text, err=err, nl=nl)
 
 
+def clear_line() -> None:
+    """Take away the line that was written last to the terminal on standard error."""
+    click.echo("\r\x1b[2K", err=True, nl=False)
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON, indented."""
     import msgspec

@@ -39,7 +39,9 @@ COMMANDS: dict[str, Entry] = {
     "item": Entry("corrida.cli.item:item", "Show one item over all runs.", "Look"),
     "compare": Entry("corrida.cli.compare:compare", "Compare two runs.", "Look"),
     "report": Entry("corrida.cli.report:report", "Write a comparison as a page with figures.", "Look"),
-    "rerun": Entry("corrida.cli.replay:rerun", "Execute a run again and certify that it is the same.", "Prove"),
+    "rerun": Entry(
+        "corrida.cli.replay:rerun", "Execute a run again and certify that it is the same.", "Prove"
+    ),
     "bisect": Entry("corrida.cli.replay:bisect", "Find the change that made a run worse.", "Prove"),
     "restore": Entry("corrida.cli.back:restore", "Put the configurations of a run back.", "Go back"),
     "undo": Entry("corrida.cli.back:undo", "Take back the last restore or removal.", "Go back"),

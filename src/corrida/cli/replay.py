@@ -201,7 +201,7 @@ def _bisect(project: Project, plan: Any, *, max_runs: int | None, dry_run: bool,
     if as_json:
         print_json(msgspec.to_builtins(found))
     else:
-        click.echo()
+        say("")
         show_blocks(bisection_blocks(found))
     return 0
 
@@ -223,13 +223,15 @@ class _Watcher:
             say(text, err=True)
             return
         self.clear()
-        click.echo(shorten(text, terminal_width() - 1), err=True, nl=False)
+        say(shorten(text, terminal_width() - 1), err=True, nl=False)
         self._shown = True
 
     def clear(self) -> None:
         """Take the line away."""
+        from corrida.cli.common import clear_line
+
         if self._shown:
-            click.echo("\r\x1b[2K", err=True, nl=False)
+            clear_line()
             self._shown = False
 
 

@@ -15,11 +15,12 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from corrida.doctor.finding import Finding, Subject, plural, size_text
-from corrida.runs.catalog_schema import cache_folder
 from corrida.runs.snapshot.addresses import is_address
+from corrida.runs.user_cache import cache_folder
 
 PURPOSES: Final = {
     "pandas": "runs and tables as pandas frames",
+    "report": "figures, and reports as pages that stand alone",
     "database": "items from SQLite or PostgreSQL, and run ids stamped onto their rows",
 }
 _FOR_DEVELOPERS: Final = frozenset({"dev"})

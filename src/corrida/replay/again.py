@@ -31,7 +31,7 @@ from corrida.replay.located import Located, locate_data
 from corrida.replay.stage import staged
 from corrida.runs.plain import plain
 from corrida.runs.run_file import Invocation
-from corrida.runs.snapshot.configs import relative_name
+from corrida.runs.snapshot.data import data_origin
 from corrida.runs.writer import RunSpec, RunWriter
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class Replay:
             invocation = Invocation(
                 kind="command",
                 overrides=plain(dict(inputs.overrides)),
-                data=tuple(relative_name(path, self.project.root) for path in spec.data),
+                data=tuple(data_origin(entry, self.project.root) for entry in spec.data),
                 command=inputs.command,
                 folder=self.asked.folder,
                 code=self.code,

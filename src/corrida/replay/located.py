@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corrida.errors import CorridaError, InvalidData
-from corrida.launch import data_paths
+from corrida.launch import data_sources
 from corrida.runs.files import digest_file, safe_join
+from corrida.runs.snapshot.data import only_files
 
 if TYPE_CHECKING:
     from corrida.project import Project
@@ -54,7 +55,7 @@ def locate_data(run: RunRecord, project: Project, given: Sequence[str] = ()) -> 
         InvalidData: one is nowhere, with its digest and where it was looked for; or ``given`` matches nothing.
         DamagedRun: the manifest cannot be read.
     """
-    extra = data_paths(project.root, given)
+    extra = only_files(data_sources(project, given))
     found = {}
     for entry in run.manifest().get("data", ()):
         recorded = str(entry["path"])
@@ -75,7 +76,7 @@ def _others(
     for settings in project.settings.pipelines.values():
         for pattern in settings.data:
             try:
-                yield data_paths(project.root, [pattern])
+                yield only_files(data_sources(project, [pattern]))
             except CorridaError:
                 continue
     yield sorted(place.parent.iterdir()) if place.parent.is_dir() else ()

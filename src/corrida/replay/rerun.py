@@ -148,12 +148,12 @@ def _result_of(folder: Path, metrics: Any, data: Sequence[Mapping[str, Any]] = (
     own = layout.OWN_FILES | {CERTIFICATE, _ITEM_IDS}
     own |= {str(entry.get(key)) for entry in data for key in SNAPSHOT_KEYS}
     files = {
-        name: digest_file(path).sha256
-        for name, path in walk_files(folder).items()
+        name: digest_file(entry.path).sha256
+        for name, entry in walk_files(folder)
         if name not in own
         and name.split("/")[0] not in layout.OWN_FOLDERS
         and not name.startswith(".")
-        and path.is_file()
+        and entry.is_file()
     }
     there = (folder / layout.ITEMS).exists() or (folder / layout.ITEM_PARTS).exists()
     return Result(dict(metrics), read_items(folder) if there else None, files)

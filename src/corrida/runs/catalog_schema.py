@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from corrida.runs.files import digest_bytes
 from corrida.runs.run_file import Column, ConfigCopy, Failure, Git, PrimaryMetric, RunHeader
+from corrida.runs.user_cache import cache_folder
 
 SCHEMA_VERSION = 1
 _LONGEST_NAME = 150
@@ -39,14 +40,6 @@ CREATE TABLE IF NOT EXISTS configs (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS configs_run ON configs (run);
 """
-
-
-def cache_folder() -> Path:
-    """Return the folder of all catalogs: ``CORRIDA_CACHE_DIR``, else ``corrida`` in the user's cache folder."""
-    if own := os.environ.get("CORRIDA_CACHE_DIR"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - also without a home
-    return Path(base) / "corrida"
 
 
 def catalog_file(root: Path) -> Path:

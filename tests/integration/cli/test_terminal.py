@@ -183,8 +183,8 @@ def test_every_text_goes_through_say():
         if re.search(r"click\.s?echo\(|\bprint\(", line) and "def say" not in line
     }
     assert {f.split(":")[0] for f in found} == {"common.py", "keep.py"}
-    # say itself, JSON, an empty line, a table of clean cells, and the completion script
-    assert len(found) == 5, found
+    # say itself, a cleared line, JSON, an empty line, a table of clean cells, and the completion script
+    assert len(found) == 6, found
 
 
 def test_verify_shows_progress_on_a_terminal(toy, corrida, monkeypatch):

@@ -43,8 +43,8 @@ def javascript() -> str:
     Raises:
         MissingExtra: the extra ``report`` is not installed.
     """
-    from corrida.runs.catalog import cache_folder
     from corrida.runs.files import atomic_write
+    from corrida.runs.user_cache import cache_folder
 
     vl_convert = _vl_convert()
     file = cache_folder() / f"vega-{vl_convert.__version__}.js"
