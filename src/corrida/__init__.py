@@ -18,15 +18,17 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from corrida import errors
     from corrida.analysis.compare import Comparison
+    from corrida.analysis.gate import GateResult
     from corrida.pipelines.contract import Outcome, Pipeline, Recorder
     from corrida.runs.record import RunRecord, Runs
     from corrida.runs.store import Store
     from corrida.runs.writer import RunWriter
-    from corrida.session import compare, current_run, item_history, start_run, track
+    from corrida.session import compare, current_run, gate, item_history, promote, start_run, track
 
 # Loaded when first used: `import corrida` costs a few milliseconds.
 _HOME = {
     "Comparison": "corrida.analysis.compare",
+    "GateResult": "corrida.analysis.gate",
     "Outcome": "corrida.pipelines.contract",
     "Pipeline": "corrida.pipelines.contract",
     "Recorder": "corrida.pipelines.contract",
@@ -37,13 +39,16 @@ _HOME = {
     "compare": "corrida.session",
     "current_run": "corrida.session",
     "errors": "corrida.errors",
+    "gate": "corrida.session",
     "item_history": "corrida.session",
+    "promote": "corrida.session",
     "start_run": "corrida.session",
     "track": "corrida.session",
 }
 
 __all__ = [
     "Comparison",
+    "GateResult",
     "Outcome",
     "Pipeline",
     "Recorder",
@@ -55,7 +60,9 @@ __all__ = [
     "compare",
     "current_run",
     "errors",
+    "gate",
     "item_history",
+    "promote",
     "start_run",
     "track",
 ]

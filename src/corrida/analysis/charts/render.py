@@ -43,7 +43,7 @@ def javascript() -> str:
     Raises:
         MissingExtra: the extra ``report`` is not installed.
     """
-    from corrida.runs.catalog import cache_folder
+    from corrida.runs.user_cache import cache_folder
     from corrida.runs.files import atomic_write
 
     vl_convert = _vl_convert()
