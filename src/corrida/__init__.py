@@ -18,16 +18,18 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from corrida import errors
     from corrida.analysis.compare import Comparison
+    from corrida.analysis.gate import GateResult
     from corrida.bridges.database import stamp
     from corrida.pipelines.contract import Outcome, Pipeline, Recorder
     from corrida.runs.record import RunRecord, Runs
     from corrida.runs.store import Store
     from corrida.runs.writer import RunWriter
-    from corrida.session import compare, current_run, item_history, start_run, track
+    from corrida.session import compare, current_run, gate, item_history, promote, start_run, track
 
 # Loaded when first used: `import corrida` costs a few milliseconds.
 _HOME = {
     "Comparison": "corrida.analysis.compare",
+    "GateResult": "corrida.analysis.gate",
     "Outcome": "corrida.pipelines.contract",
     "Pipeline": "corrida.pipelines.contract",
     "Recorder": "corrida.pipelines.contract",
@@ -38,7 +40,9 @@ _HOME = {
     "compare": "corrida.session",
     "current_run": "corrida.session",
     "errors": "corrida.errors",
+    "gate": "corrida.session",
     "item_history": "corrida.session",
+    "promote": "corrida.session",
     "stamp": "corrida.bridges.database",
     "start_run": "corrida.session",
     "track": "corrida.session",
@@ -46,6 +50,7 @@ _HOME = {
 
 __all__ = [
     "Comparison",
+    "GateResult",
     "Outcome",
     "Pipeline",
     "Recorder",
@@ -57,7 +62,9 @@ __all__ = [
     "compare",
     "current_run",
     "errors",
+    "gate",
     "item_history",
+    "promote",
     "stamp",
     "start_run",
     "track",

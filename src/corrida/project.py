@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from corrida.errors import InvalidConfig
+from corrida.analysis.gate_rules import GateRule, GateSettings
+from corrida.errors import BadInput, InvalidConfig
 from corrida.runs.snapshot.addresses import without_password
 from corrida.runs.store import DEFAULT_FOLDER, Store
 
@@ -24,9 +25,13 @@ _WORDS = {
     "int | null": "a whole number",
     "str": "text",
     "int": "a whole number",
+    "float | str | null": "a number, or a share such as 1%",
+    "float | str": "a number, or a share such as 1%",
+    "str | array": "text or a list",
     "float": "a number",
     "bool": "true or false",
     "array": "a list",
+    "object | null": "a table",
     "object": "a table",
     "null": "nothing",
 }
@@ -46,6 +51,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         primary_metric: which metric decides, in place of the pipeline's.
         direction: whether more or less of it is better, where the pipeline does not say.
         stamp: write the id of each finished run onto the rows of the database.
+        gate: what a change of this pipeline must not make worse, in place of the project's.
     """
 
     uses: str | None = None
@@ -59,6 +65,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     primary_metric: str | None = None
     direction: Literal["max", "min"] | None = None
     stamp: bool = False
+    gate: GateSettings | None = None
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,12 +93,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         list_keys: names of the field that tells entries of a list in a configuration apart, tried in order.
         database: the table that runs are stamped onto.
         pipelines: named pipelines.
+        gate: what a change must not make worse; see docs/gate.md.
     """
 
     store: str | None = None
     list_keys: tuple[str, ...] = ()
     database: DatabaseSettings = DatabaseSettings()
     pipelines: dict[str, PipelineSettings] = {}
+    gate: GateSettings = GateSettings()
+
+    def gate_rules(self, pipeline: str) -> tuple[GateRule, ...]:
+        """Return the rules for the runs of a pipeline: its own, else those of the project."""
+        own = self.pipelines[pipeline].gate if pipeline in self.pipelines else None
+        return self.gate.rules if own is None else own.rules
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -179,13 +193,18 @@ def _convert(file: Path, section: Any) -> Settings:
     if not isinstance(pipelines, dict):
         raise InvalidConfig(f"{file.name}: pipelines is a table of tables, as in [pipelines.jobs]")
     found = {
-        name: _convert_to(PipelineSettings, table, f"{file.name}: [pipelines.{name}]")
+        name: _convert_to(
+            PipelineSettings,
+            _with_gate(table, f"{file.name}:", f"pipelines.{name}."),
+            f"{file.name}: [pipelines.{name}]",
+        )
         for name, table in pipelines.items()
     }
     database = _convert_to(DatabaseSettings, section.get("database", {}), f"{file.name}: [database]")
     _refuse_passwords(file, {"[database] url": [database.url or ""]})
     _refuse_passwords(file, {f"[pipelines.{name}] data": settings.data for name, settings in found.items()})
-    return _convert_to(Settings, {**section, "database": database, "pipelines": found}, f"{file.name}:")
+    whole = {**_with_gate(section, f"{file.name}:"), "database": database, "pipelines": found}
+    return _convert_to(Settings, whole, f"{file.name}:")
 
 
 def _refuse_passwords(file: Path, addresses: Mapping[str, Sequence[str]]) -> None:
@@ -196,6 +215,27 @@ def _refuse_passwords(file: Path, addresses: Mapping[str, Sequence[str]]) -> Non
                 f"{file.name}: {place} holds a password; put it into a variable of the environment and write "
                 "${NAME} in its place, as in postgresql://me:${DB_PASSWORD}@host/jobs"
             )
+
+
+def _with_gate(section: Any, where: str, name: str = "") -> Any:
+    """Return a section with its gate read, so that an error names the rule."""
+    if not isinstance(section, dict) or not isinstance(section.get("gate"), dict):
+        return section
+    gate = dict(section["gate"])
+    if isinstance(gate.get("rules"), list):
+        gate["rules"] = tuple(
+            _rule(table, f"{where} [[{name}gate.rules]] {number}:")
+            for number, table in enumerate(gate["rules"], 1)
+        )
+    return {**section, "gate": _convert_to(GateSettings, gate, f"{where} [{name}gate]")}
+
+
+def _rule(table: Any, where: str) -> GateRule:
+    rule = _convert_to(GateRule, table, where)
+    try:
+        return rule.check()
+    except BadInput as error:
+        raise InvalidConfig(f"{where} {error}") from None
 
 
 def _convert_to(kind: type[S], table: Any, where: str) -> S:
@@ -212,6 +252,9 @@ def _convert_to(kind: type[S], table: Any, where: str) -> S:
             near = difflib.get_close_matches(unknown, kind.__struct_fields__, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(kind.__struct_fields__)}"
             raise InvalidConfig(f"{where} unknown key {unknown!r}; {hint}") from None
+        if "missing required field" in message:
+            raise InvalidConfig(f"{where} the key {message.split('`')[1]} is missing") from None
+        message = message.replace("Invalid enum value", "cannot be")
         for word, plain in _WORDS.items():
             message = message.replace(f"`{word}`", plain)
         message = message.replace(" | null", "").replace("Expected", "must be").replace(", got", ", not")

@@ -25,7 +25,9 @@ from corrida.runs.writer import RunSpec, RunWriter, current_writer
 
 if TYPE_CHECKING:
     from corrida.analysis.compare import Comparison
+    from corrida.analysis.gate import GateResult
     from corrida.analysis.item_history import ItemHistory
+    from corrida.runs.alias import Promotion
     from corrida.runs.record import RunRecord
     from corrida.runs.run_log import RunLog
 
@@ -283,6 +285,7 @@ def compare(
     confidence: float = 0.95,
     margin: float | None = None,
     resamples: int = 10_000,
+    slices: str | Sequence[str] = (),
     list_keys: Iterable[str] = (),
 ) -> Comparison:
     """Compare two runs: configurations by meaning, metrics, items, data and environment.
@@ -299,6 +302,8 @@ def compare(
         margin: absolute; differences inside ±margin do not matter. When not given, 0.01 for a metric that has a
             least and a greatest value, else 1 % of its value in A.
         resamples: of the bootstrap and the randomization test.
+        slices: a column of the items, or several, by whose values to test segments of the items too; several in one
+            text, with commas, for their combinations; ``auto`` for all that have few values or numbers.
         list_keys: names of the field that tells entries of a list in a configuration apart; those of the project
             when not given.
 
@@ -307,18 +312,114 @@ def compare(
         DamagedRun: a run cannot be read.
         InvalidData: the items have no column ``cluster``.
         InvalidMetric: neither run has the metric.
-        BadInput: an option is outside of its range.
+        BadInput: an option is outside of its range; the items have no column to slice by.
     """
     from corrida.analysis.compare import compare_runs
     from corrida.analysis.metric_tests import VerdictOptions
 
+    a, b = _two_runs(a, b, store)
+    keys = tuple(list_keys) or find_project().settings.list_keys
+    options = VerdictOptions(confidence=confidence, margin=margin, resamples=resamples, cluster=cluster)
+    specs = (slices,) if isinstance(slices, str) else slices
+    return compare_runs(a, b, metric=metric, list_keys=keys, options=options, slices=specs)
+
+
+def _two_runs(
+    a: str | RunRecord, b: str | RunRecord, store: str | os.PathLike[str] | Store | None
+) -> tuple[RunRecord, RunRecord]:
     if isinstance(a, str) or isinstance(b, str):
         opened = open_store(store)
         a = opened.get(a) if isinstance(a, str) else a
         b = opened.get(b) if isinstance(b, str) else b
-    keys = tuple(list_keys) or find_project().settings.list_keys
-    options = VerdictOptions(confidence=confidence, margin=margin, resamples=resamples, cluster=cluster)
-    return compare_runs(a, b, metric=metric, list_keys=keys, options=options)
+    return a, b
+
+
+def gate(
+    base: str | RunRecord,
+    new: str | RunRecord,
+    *,
+    store: str | os.PathLike[str] | Store | None = None,
+    metric: str | Sequence[str] | None = None,
+    max_drop: float | str | None = None,
+    confidence: float = 0.95,
+    on_doubt: Literal["pass", "fail"] = "fail",
+    cluster: str | None = None,
+    shared_items: bool = False,
+    slices: str | Sequence[str] = (),
+    slices_max_drop: float | str | None = None,
+) -> GateResult:
+    """Judge a new run by how far its metrics may drop below those of another; see docs/gate.md.
+
+    Args:
+        base: the run that is compared with, as a reference or record.
+        new: the run that is judged.
+        store: where the references are looked up; the store of the project when not given.
+        metric: one metric, or several with the same rule; the rules of corrida.toml when not given, and then none
+            of what follows may be.
+        max_drop: how far it may drop, in units of the metric or in percent of the base's value (``"1%"``). Of a
+            loss, how far it may rise.
+        confidence: of the interval by which a drop must be excluded.
+        on_doubt: what a rule that cannot be decided counts as.
+        cluster: a column of the items that says which of them belong together.
+        shared_items: judge by the shared items alone; otherwise items that only one run has are a doubt.
+        slices: as of :func:`compare`; no segment may be proven to drop further than ``slices_max_drop``.
+        slices_max_drop: how far a segment may drop; ``max_drop`` when not given.
+
+    Returns:
+        The result; true when the new run is let through.
+
+    Raises:
+        BadInput: there are no rules, or one cannot be used; the items have no column to slice by.
+        RunNotFound, AmbiguousReference, DamagedRun, InvalidData, InvalidMetric: as of :func:`compare`.
+    """
+    from corrida.analysis.gate import check_rules, rules_of
+
+    base, new = _two_runs(base, new, store)
+    settings = find_project().settings
+    if metric is None and max_drop is None:
+        rules = settings.gate_rules(new.pipeline)
+    else:
+        rules = rules_of(
+            base,
+            new,
+            (metric,) if isinstance(metric, str) else metric or (),
+            max_drop,
+            confidence=confidence,
+            on_doubt=on_doubt,
+            cluster=cluster,
+            shared_items=shared_items,
+            slices=slices,
+            slices_max_drop=slices_max_drop,
+        )
+    return check_rules(base, new, rules, list_keys=settings.list_keys)
+
+
+def promote(
+    reference: str,
+    alias: str = "production",
+    *,
+    reason: str | None = None,
+    force: bool = False,
+    store: str | os.PathLike[str] | Store | None = None,
+) -> Promotion:
+    """Point ``@alias`` to a finished run when the rules in corrida.toml let it; see docs/gate.md.
+
+    Args:
+        reference: the run.
+        alias: without ``@``.
+        reason: why; kept with the alias.
+        force: also against the rules; then the reason is needed, and what the rules said is kept with it.
+        store: the store of the project when not given.
+
+    Raises:
+        BadInput: ``force`` without a reason.
+        Refused: the rules do not let the run pass, or it has not finished.
+        InvalidName, RunNotFound, StoreError: the alias or the run cannot be used; the store cannot be written.
+    """
+    from corrida.gating import promote as promote_by_rules
+
+    settings = find_project().settings
+    return promote_by_rules(open_store(store), settings, reference, alias, reason, force=force).promotion
 
 
 def item_history(

@@ -16,8 +16,8 @@ HEAVY = {"polars", "numpy", "yaml", "rich", "sqlite3", "click", "msgspec", "pand
 
 def test_the_public_names_are_exactly_these():
     assert set(corrida.__all__) == {
-        "Comparison", "Outcome", "Pipeline", "Recorder", "RunRecord", "RunWriter", "Runs", "Store", "__version__",
-        "compare", "current_run", "errors", "item_history", "stamp", "start_run", "track",
+        "Comparison", "GateResult", "Outcome", "Pipeline", "Recorder", "RunRecord", "RunWriter", "Runs", "Store", "__version__",
+        "compare", "current_run", "errors", "gate", "item_history", "promote", "stamp", "start_run", "track",
     }  # fmt: skip
     assert all(getattr(corrida, name) is not None for name in corrida.__all__)
     assert dir(corrida) == sorted(corrida.__all__)

@@ -13,6 +13,7 @@ from corrida.analysis.items_diff import ItemsDiff, diff_items
 from corrida.analysis.metric_tests import VerdictOptions
 from corrida.analysis.metrics_diff import MetricChange, compare_metrics
 from corrida.analysis.paired_items import PairedItems
+from corrida.analysis.slices import MIN_ITEMS, Slices, slices_of_runs
 from corrida.analysis.verdict import Verdict, judge
 from corrida.errors import DamagedRun, InvalidMetric
 from corrida.runs import layout
@@ -49,6 +50,7 @@ class Comparison:
         b: the run after.
         verdict: what can be said of the metric that decides.
         verdicts: the same of every metric that was asked for; the first is ``verdict``.
+        slices: which segments of the items got worse by the metric that decides; None when nobody asked.
         configs: what changed in the configuration files, by meaning.
         params: parameters that differ.
         metrics: every metric of either run.
@@ -65,6 +67,7 @@ class Comparison:
     items: ItemsDiff | None
     circumstances: tuple[Circumstance, ...]
     verdicts: tuple[Verdict, ...] = ()
+    slices: Slices | None = None
 
     def to_json(self, *, items: int | None = None) -> dict[str, Any]:
         """Return the comparison as plain values.
@@ -81,6 +84,7 @@ class Comparison:
             "configs": {"files": files, "params": [msgspec.to_builtins(p) for p in self.params]},
             "metrics": [_numbers(msgspec.to_builtins(m)) for m in self.metrics],
             "items": _items_json(self.items, items),
+            "slices": None if self.slices is None else self.slices.to_json(),
             "circumstances": [msgspec.to_builtins(c) for c in self.circumstances],
         }
 
@@ -116,6 +120,8 @@ def compare_runs(
     list_keys: Sequence[str] = (),
     options: VerdictOptions | None = None,
     test: bool = True,
+    slices: Sequence[str] = (),
+    slice_min: int = MIN_ITEMS,
 ) -> Comparison:
     """Compare two runs.
 
@@ -126,9 +132,12 @@ def compare_runs(
         list_keys: names of the field that tells entries of a list in a configuration apart, tried first.
         options: how differences are tested.
         test: False tests nothing, which is quicker.
+        slices: columns of the items by whose values to test segments too, as of
+            :func:`~corrida.analysis.slices.find_slices`.
+        slice_min: the least items of a segment.
 
     Raises:
-        BadInput: an option is outside of its range.
+        BadInput: an option is outside of its range; the items have no column to slice by.
         DamagedRun: a configuration or the items of a run cannot be read.
         InvalidData: the items have no column to cluster by, or are no items.
         InvalidMetric: ``metric`` is in neither run.
@@ -166,6 +175,9 @@ def compare_runs(
         items=items,
         circumstances=circumstances,
         verdicts=judged.verdicts,
+        slices=slices_of_runs((a, b), paired, judged.verdicts[0], slices, options, slice_min)
+        if slices
+        else None,
     )
 
 

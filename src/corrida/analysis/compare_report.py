@@ -12,6 +12,7 @@ import msgspec
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table, shorten
 from corrida.analysis.config_diff import FileDiff, explain, summary_line
 from corrida.analysis.metrics_diff import MetricChange, format_difference
+from corrida.analysis.slices_report import slice_blocks
 from corrida.analysis.verdict_text import format_interval, format_p
 from corrida.runs.numbers import format_number
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _ENVIRONMENT_SHOWN = 8
 _CELL = 36
 _IDS_SHOWN = 8
+_SLICES = 10
 _OUTCOME_STYLES: dict[str, Style] = {
     "better": "good",
     "worse": "bad",
@@ -57,6 +59,8 @@ def comparison_blocks(
         )
     blocks += _config_blocks(comparison, only_changed=only_changed, details=details)
     blocks += _metric_blocks(comparison.metrics, only_changed=only_changed)
+    if comparison.slices is not None:
+        blocks += slice_blocks(comparison.slices, items and max(items, _SLICES))
     blocks += _item_blocks(comparison, items)
     blocks += _circumstance_blocks(comparison, only_changed=only_changed)
     return blocks

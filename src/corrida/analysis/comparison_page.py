@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from corrida.analysis.blocks import Block, Heading, Line, Style
 from corrida.analysis.charts.flow import flow_chart
 from corrida.analysis.charts.metrics import differences_chart
+from corrida.analysis.charts.slices import slices_chart
 from corrida.analysis.compare_report import comparison_blocks, how_tested
 from corrida.analysis.items_values import correctness
 from corrida.analysis.pages import Banner, Figure, Part
@@ -44,7 +45,11 @@ def comparison_parts(comparison: Comparison, *, items: int = 50) -> list[Part]:
     said |= {how_tested(v) for v in comparison.verdicts if v.method is not None}
     said |= {c for v in comparison.verdicts for c in v.cautions}
     parts += [p for p in sections.pop("Verdict", [])[1:] if not (isinstance(p, Line) and p.text in said)]
-    figures = {"Metrics": _metric_figure(comparison), "Items": _flow_figure(comparison)}
+    figures = {
+        "Metrics": _metric_figure(comparison),
+        "Slices": _slice_figure(comparison),
+        "Items": _flow_figure(comparison),
+    }
     for heading, members in sections.items():
         head, *rest = members
         parts.append(head)
@@ -90,6 +95,16 @@ def _metric_figure(comparison: Comparison) -> Figure | None:
     if spec is None:
         return None
     return Figure("differences", spec, "differences of the metrics, with their intervals")
+
+
+def _slice_figure(comparison: Comparison) -> Figure | None:
+    slices = comparison.slices
+    spec = None if slices is None else slices_chart(slices)
+    if slices is None or spec is None:
+        return None
+    return Figure(
+        "slices", spec, f"{len(slices.worse)} segments of the items worse, {len(slices.better)} better"
+    )
 
 
 def _flow_figure(comparison: Comparison) -> Figure | None:

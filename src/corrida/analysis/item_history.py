@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -112,7 +112,7 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
     """
     import polars as pl
 
-    by_time = sorted(runs, key=lambda run: (run.order, run.id))
+    by_time = sorted(_own_work(runs), key=lambda run: (run.order, run.id))
     scan = scan_items([run.dir for run in by_time], _ANSWER, item_ids=[item_id])
     if scan.frame is None:
         return Histories([], scan.damaged)
@@ -143,6 +143,11 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
                 )
             )
     return Histories(found, scan.damaged)
+
+
+def _own_work(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
+    """Leave out what a bisection tried: mixtures of two configurations that nobody chose."""
+    return (run for run in runs if run.tags.get("replay") != "bisect")
 
 
 def _correct(rows: pl.DataFrame) -> pl.Series:
@@ -253,7 +258,7 @@ def flaky_items(runs: Iterable[RunRecord], *, alike_to: RunRecord | None = None)
 
     wanted = _given(alike_to) if alike_to else None
     alike: defaultdict[tuple[Any, ...], list[RunRecord]] = defaultdict(list)
-    for run in sorted(runs, key=lambda r: (r.order, r.id)):
+    for run in sorted(_own_work(runs), key=lambda r: (r.order, r.id)):
         alike[_given(run)].append(run)
     groups, seeds, frames = [], [], []
     damaged: dict[str, str] = {}

@@ -56,6 +56,7 @@ class Verdict(msgspec.Struct, frozen=True):
         left_out: items that could not be tested, and what they may hide.
         resamples: of bootstrap and swaps; 0 when none were needed.
         seed: of the random numbers.
+        identical: whether the runs are the same in each of the items tested.
     """
 
     outcome: Outcome
@@ -81,6 +82,7 @@ class Verdict(msgspec.Struct, frozen=True):
     left_out: LeftOut | None = None
     resamples: int = 0
     seed: int | None = None
+    identical: bool = False
 
 
 @dataclass(frozen=True)
@@ -290,4 +292,5 @@ def _tested(change: MetricChange, test: MetricTest, found: Difference, p_adjuste
         left_out=test.left_out,
         resamples=found.resamples,
         seed=found.seed if found.resamples else None,
+        identical=found.identical,
     )

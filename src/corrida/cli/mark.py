@@ -5,7 +5,16 @@ from __future__ import annotations
 import click
 import msgspec
 
-from corrida.cli.common import json_option, open_store, print_json, say, short_time, show_blocks, store_option
+from corrida.cli.common import (
+    json_option,
+    open_project,
+    open_store,
+    print_json,
+    say,
+    short_time,
+    show_blocks,
+    store_option,
+)
 
 
 @click.command()
@@ -44,11 +53,25 @@ def tag(reference: str, tags: tuple[str, ...], *, store: str | None) -> int:
 @click.argument("reference")
 @click.option("--alias", default="production", show_default=True, help="The alias, without @.")
 @click.option("--reason", metavar="TEXT", help="Why.")
+@click.option("--force", is_flag=True, help="Also against the rules of the gate; takes a --reason.")
 @store_option
-def promote(reference: str, *, alias: str, reason: str | None, store: str | None) -> int:
-    """Point an alias to a finished run; @production, unless another is named."""
-    promotion = open_store(store).promote(reference, alias.removeprefix("@"), reason)
-    say(f"@{promotion.alias} is {promotion.run}")
+def promote(reference: str, *, alias: str, reason: str | None, force: bool, store: str | None) -> int:
+    """Point an alias to a finished run; @production, unless another is named.
+
+    Where corrida.toml has rules in [gate], they must let the run pass, compared with the run that carries the alias
+    now.
+    """
+    from corrida.gating import promote as promote_by_rules
+
+    project = open_project(store)
+    done = promote_by_rules(
+        project.store(), project.settings, reference, alias.removeprefix("@"), reason, force=force
+    )
+    say(f"@{done.promotion.alias} is {done.promotion.run}")
+    if done.gate is not None:
+        say(f"{done.gate.sentence} (compared with {done.gate.base.id})")
+    elif done.why_no_gate:
+        say(f"the rules of the gate were not asked: {done.why_no_gate}")
     return 0
 
 

@@ -27,11 +27,17 @@ from corrida.cli.common import open_project, say, store_option
     show_default=True,
     help="Items to list; 0 for all.",
 )
+@click.option(
+    "--slices",
+    metavar="COLUMN",
+    multiple=True,
+    help="Segments of the items by this column, or auto; repeatable.",
+)
 @click.option("--pipeline", metavar="NAME", help="Without A and B: the last two runs of this pipeline.")
 @store_option
 def report(
     a: str | None, b: str | None, *, to: str | None, metrics: tuple[str, ...], cluster: str | None, confidence: float,
-    margin: float | None, item_count: int, pipeline: str | None, store: str | None,
+    margin: float | None, item_count: int, slices: tuple[str, ...], pipeline: str | None, store: str | None,
 ) -> int:  # fmt: skip
     """Write the comparison of A with B as report.html, which stands alone, and report.md with pictures."""
     from corrida.analysis.compare import compare_runs
@@ -47,7 +53,7 @@ def report(
     before, after = pair(project.store(), a, b, pipeline)
     options = VerdictOptions(confidence=confidence, margin=margin, cluster=cluster)
     comparison = compare_runs(
-        before, after, metric=metrics, list_keys=project.settings.list_keys, options=options
+        before, after, metric=metrics, list_keys=project.settings.list_keys, options=options, slices=slices
     )
     title, parts = comparison_title(comparison), comparison_parts(comparison, items=item_count)
     subtitle = f"{after.pipeline}: comparison of two runs"
