@@ -87,6 +87,47 @@ def count_steps(store: str):
     return {"steps": sum(1 for _ in run.history().iter_rows()), "status": run.status}
 
 
+def with_many_items(store: str, run_id: str, count: str, offset: str):
+    """Make a run with a large table of items, each with a loss of its own, and the metrics that they give."""
+    items, metrics = material.many_items(int(count), int(offset))
+    with corrida.start_run(store=store, run_id=run_id, primary_metric="accuracy", capture=False) as run:
+        run.log_items(items)
+        run.log_metrics(metrics)
+
+
+def verdict(store: str, a: str, b: str, resamples: str):
+    """Compare two runs, with the verdict on three metrics, and say how long it took and what came out."""
+    import time
+
+    from corrida.analysis.compare import compare_runs
+    from corrida.analysis.metric_tests import VerdictOptions
+
+    opened = corrida.Store(store)
+    runs = [opened.get(a), opened.get(b)]
+    options = VerdictOptions(resamples=int(resamples))
+    for _ in range(2):  # the first is the warm-up
+        started = time.perf_counter()
+        found = compare_runs(*runs, metric=["accuracy", "f1", "loss"], options=options)
+        seconds = time.perf_counter() - started
+    if any(v.difference is None for v in found.verdicts):
+        raise SystemExit(f"a metric was not tested: {found.verdicts}")
+    return {"seconds": seconds}
+
+
+def with_histories(store: str, count: str, items: str):
+    """Make runs with items, of which each run gives other answers; those that are there already stay."""
+    for number in range(int(count)):
+        run_id = f"run_{number:07}"
+        if os.path.exists(f"{store}/{run_id}/items.parquet"):
+            continue
+        rows, metrics = material.many_items(int(items), number)
+        with corrida.start_run(
+            store=store, run_id=run_id, params={"number": number // 50}, capture=False
+        ) as run:
+            run.log_items(rows)
+            run.log_metrics(metrics)
+
+
 def version():
     """Return the version of corrida."""
     return {"version": corrida.__version__}

@@ -139,6 +139,30 @@ def count_steps(store: str):
         return {"steps": sum(len(json.loads(line)["metrics"]) == 3 for line in file if line.endswith(b"\n"))}
 
 
+def verdict(store: str, a: str, b: str):
+    """Read the item tables of two runs, and say how long it took."""
+    import time
+
+    import polars as pl
+
+    for _ in range(2):  # the first is the warm-up
+        started = time.perf_counter()
+        tables = [pl.read_parquet(f"{store}/{name}/items.parquet") for name in (a, b)]
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, "items": sum(table.height for table in tables)}
+
+
+def item(store: str, item_id: str):
+    """Read the item tables of all runs, one by one, and print the rows of one item."""
+    import polars as pl
+
+    for name in sorted(os.listdir(store)):
+        path = f"{store}/{name}/items.parquet"
+        if os.path.exists(path):
+            for row in pl.read_parquet(path).filter(pl.col("item_id") == item_id).iter_rows():
+                print(name, *row)
+
+
 def nothing():
     """Start Python and end it."""
 

@@ -53,6 +53,38 @@ def step_metrics(step: int) -> dict[str, float]:
     return {"loss": 1 / (step + 1), "accuracy": step / (step + 100), "rate": 0.001 * step}
 
 
+def many_items(count: int, number: int):
+    """Return a table of items, about four in five right, and the metrics that it gives.
+
+    Two numbers give two runs over the same items, of which most have the same answer.
+    """
+    import numpy as np
+    import polars as pl
+
+    labels = np.array([f"answer {i}" for i in range(20)])
+    truth = np.random.default_rng(0)
+    expected, hard = truth.integers(20, size=count), truth.random(count)
+    draw = np.random.default_rng(number + 1)
+    noise = hard + draw.normal(0, 0.05, count)
+    given = np.where(noise < 0.8, expected, (expected + 1) % 20)
+    silent = noise > 0.95
+    items = pl.DataFrame(
+        {
+            "item_id": [f"item_{i:07}" for i in range(count)],
+            "output": pl.Series(labels[given]).set(pl.Series(silent), None),
+            "expected": labels[expected],
+            "correct": (given == expected) & ~silent,
+            "loss": np.exp(noise),
+        }
+    )
+    right, answered = int(items["correct"].sum()), count - int(silent.sum())
+    return items, {
+        "accuracy": right / count,
+        "f1": 2 * right / (answered + count),
+        "loss": float(items["loss"].mean()),
+    }
+
+
 def artifacts(folder: str) -> list[str]:
     """Write the artifacts into ``folder`` unless they are there, and return their paths."""
     paths = [Path(folder, f"artifact_{i}.bin") for i in range(ARTIFACTS)]

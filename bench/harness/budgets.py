@@ -97,3 +97,13 @@ def never(fact: str, text: str, *, why_missed: str = "") -> Budget:
         return Outcome(max(found) == 0, f"{max(found):,.0f} in the worst of {len(found)} rounds")
 
     return Budget(text, judge, why_missed)
+
+
+def at_most_of(fact: str, limit: float, text: str, *, why_missed: str = "") -> Budget:
+    """In no round more than ``limit`` of ``fact``, as of memory."""
+
+    def judge(measured: Measured) -> Outcome:
+        found = results.values(measured, "corrida", fact)
+        return Outcome(max(found) <= limit, f"{max(found):,.0f}") if found else _UNKNOWN
+
+    return Budget(text, judge, why_missed)

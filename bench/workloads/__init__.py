@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.harness.case import Case
 
-WORKLOADS = ("small_run", "steps", "listing", "comparing", "parallel_start", "start_up")
+WORKLOADS = (
+    "small_run",
+    "steps",
+    "listing",
+    "comparing",
+    "verdicts",
+    "item_history",
+    "parallel_start",
+    "start_up",
+)
 
 
 def all_cases() -> list[Case]:

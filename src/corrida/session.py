@@ -136,11 +136,19 @@ def start_run(
         argv=sys.argv,
         capture=capture,
     )
-    if opened is not None and save and run_id is None and run_tag is None and parent is None:
-        enclosing = script_run(RUN_VARIABLE, opened.root, replace(spec, pipeline=pipeline or "", parent=None))
+    named = run_id is not None or run_tag is not None or parent is not None
+    if opened is not None and save and (not named or _executed_again(opened, run_id)):
+        asked = replace(spec, run_id=None, pipeline=pipeline or "", parent=None)
+        enclosing = script_run(RUN_VARIABLE, opened.root, asked)
         if enclosing is not None:
             return enclosing
     return begin(opened if save else None, spec)
+
+
+def _executed_again(store: Store, run_id: str | None) -> bool:
+    """Tell whether a script asks for the id of the run that the enclosing ``corrida rerun`` executes again."""
+    enclosing = None if run_id is None else enclosing_run(store.root)
+    return enclosing is not None and store.get(enclosing).parent == run_id
 
 
 def _listed(paths: Paths) -> list[str | os.PathLike[str]]:

@@ -52,6 +52,44 @@ def test_the_tour_in_the_readme_is_what_the_program_prints(write_docs: ModuleTyp
     assert tour.group(1) == write_docs.tour(), "run `make docs`"
 
 
+def _between(page: str, name: str) -> str:
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", page, re.DOTALL)
+    assert found
+    return found.group(1)
+
+
+@pytest.mark.slow
+def test_the_walk_through_of_verdicts_is_what_its_demo_prints(write_docs: ModuleType) -> None:
+    walked = write_docs.walk()
+    assert _between(_read("docs/verdicts.md"), "walk") == walked, "run `make docs`"
+    assert walked.count("```console") == len(write_docs.WALK)
+
+
+@pytest.mark.slow
+def test_the_digits_of_verdicts_are_what_the_example_gives(write_docs: ModuleType) -> None:
+    assert _between(_read("docs/verdicts.md"), "digits") == write_docs.digits(), "run `make docs`"
+
+
+@pytest.mark.slow
+def test_the_two_settings_of_the_digits_are_alike_over_many_splits() -> None:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+    from sklearn.neighbors import KNeighborsClassifier
+
+    shares: list[list[float]] = [[], []]
+    images, digits = load_digits(return_X_y=True)
+    for split in range(15):
+        learn, test, wanted, truth = train_test_split(
+            images, digits, test_size=0.5, stratify=digits, random_state=split
+        )
+        for setting, found in zip(((1, "uniform"), (3, "distance")), shares, strict=True):
+            model = KNeighborsClassifier(setting[0], weights=setting[1]).fit(learn, wanted)
+            found.append(float((model.predict(test) == truth).mean()))
+    means = [sum(found) / len(found) for found in shares]
+    assert "98.4 % of the time" in _read("docs/verdicts.md")
+    assert [f"{mean:.3f}" for mean in means] == ["0.984", "0.984"]
+
+
 def test_every_command_has_the_help_that_the_overview_says() -> None:
     import click
 

@@ -166,7 +166,7 @@ def _metric_blocks(metrics: Sequence[MetricChange], *, only_changed: bool) -> li
                 *_test_cells(metric, tested=tested),
             ]
         )
-        styles.append(_style(metric))
+        styles.append(_style(metric, tested=tested))
     if not rows:
         return [] if only_changed else [Heading("Metrics"), Line("neither run has metrics", "quiet", 1)]
     more = ("interval", "p (Holm)") if tested else ()
@@ -198,8 +198,11 @@ def _number(value: float | None) -> str:
     return "–" if value is None else format_number(value)
 
 
-def _style(metric: MetricChange) -> Style:
-    if metric.better is None or metric.real is False:
+def _style(metric: MetricChange, *, tested: bool) -> Style:
+    unsure = (
+        metric.tested is None if tested else False
+    )  # beside tested ones a colour would say more than is known
+    if metric.better is None or metric.real is False or unsure:
         return "quiet" if metric.difference == 0 else "plain"
     return "good" if metric.better else "bad"
 

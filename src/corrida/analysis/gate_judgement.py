@@ -98,7 +98,9 @@ def judge_rule(rule: GateRule, comparison: Comparison) -> RuleResult:
     if why is not None:
         return _result(rule, "doubt", verdict, f"cannot be decided: {why}")
     outcome, sentence = _decided(rule, verdict)
-    if outcome == "passed" and (but := _logged_drop(rule, comparison)):
+    if outcome == "passed" and (
+        but := _logged_drop(rule, comparison) or _other_scale(rule, comparison, verdict)
+    ):
         outcome, sentence = "doubt", f"{sentence}; but {but}"
     return _result(rule, outcome, verdict, sentence)
 
@@ -112,6 +114,26 @@ def _logged_drop(rule: GateRule, comparison: Comparison) -> str | None:
     if gain >= -rule.allowed(change.a) - 1e-12:
         return None
     return f"the runs logged {rule.metric} {shown(change.a)} and {shown(change.b)}, which is further apart"
+
+
+def _other_scale(rule: GateRule, comparison: Comparison, verdict: Verdict) -> str | None:
+    """Say that a metric is logged on another scale than the items have, where the drop is not excluded; else None.
+
+    Someone who logs percentages gives the drop in points: 1 is then a hundredth, and not all there is.
+    """
+    change = next(m for m in comparison.metrics if m.name == rule.metric)
+    if change.a is None or not verdict.a or verdict.interval is None or verdict.identical:
+        return None
+    scale = abs(change.a / verdict.a)
+    low, high = verdict.interval
+    worst, allowed = (low if verdict.direction == "max" else -high), rule.allowed(change.a)
+    drop = f"a {'rise' if verdict.direction == 'min' else 'drop'} of more than {shown(allowed)}"
+    if 0.1 < scale < 10 or worst * scale >= -allowed:
+        return None
+    return (
+        f"the runs log {rule.metric} on another scale, {shown(change.a)} where the items give {shown(verdict.a)}, "
+        f"and there {drop} is not excluded"
+    )
 
 
 def _decided(rule: GateRule, verdict: Verdict) -> tuple[GateOutcome, str]:
@@ -131,6 +153,12 @@ def _decided(rule: GateRule, verdict: Verdict) -> tuple[GateOutcome, str]:
     )
     if left_out and not rule.shared_items:
         return "doubt", f"{sentence}; but {left_out}"
+    if verdict.left_out is not None and (count := verdict.left_out.one_sided):
+        items = f"{count:,} shared item{'' if count == 1 else 's'}"
+        return (
+            "doubt",
+            f"{sentence}; but {items} could not be compared, with an answer or a number in one run only",
+        )
     return "passed", sentence
 
 

@@ -59,7 +59,8 @@ class ItemHistory(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         item_id: which.
         pipeline: of which runs.
-        about: the text columns that tell a person what the item is, of the newest run.
+        about: the text columns that tell a person what the item is: of the newest run, without those that
+            were other in the oldest or where the answer changed last.
         runs: how many runs have the item.
         without: how many runs have items, and not this one.
         right, wrong: in how many runs it is right, and wrong.
@@ -110,8 +111,6 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
         item_id: which item.
         list_keys: names of the field that tells entries of a list in a configuration apart.
     """
-    import polars as pl
-
     by_time = sorted(_own_work(runs), key=lambda run: (run.order, run.id))
     scan = scan_items([run.dir for run in by_time], _ANSWER, item_ids=[item_id])
     if scan.frame is None:
@@ -130,11 +129,12 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
         if having:
             stretches = _stretches(having, by_run, list_keys)
             correct = [by_run[run.id]["correct"] for run in having]
+            telling = {having[0].id, having[-1].id, *(stretch.first for stretch in stretches[-2:])}
             found.append(
                 ItemHistory(
                     item_id=item_id,
                     pipeline=pipeline,
-                    about=_about(having[-1].dir, item_id, pl),
+                    about=_about([run.dir for run in having if run.id in telling], item_id),
                     runs=len(having),
                     without=len(members) - len(having),
                     right=correct.count(True),
@@ -214,14 +214,16 @@ def what_changed(a: RunRecord, b: RunRecord, list_keys: Sequence[str] = ()) -> l
     return found or ["the configuration is the same"]
 
 
-def _about(run_dir: Path, item_id: str, pl: Any) -> dict[str, str]:
-    """Return the texts that tell what an item is."""
-    frame = read_items(run_dir)
-    frame = frame.filter(pl.col("item_id") == item_id)
+def _about(run_dirs: Sequence[Path], item_id: str) -> dict[str, str]:
+    """Return the texts that tell what an item is: those that are the same in all of these runs."""
+    found: list[dict[str, str]] = []
+    for run_dir in dict.fromkeys(run_dirs):
+        frame = read_items(run_dir)
+        row = frame.filter(frame["item_id"] == item_id).row(0, named=True)
+        found.append({k: v for k, v in row.items() if isinstance(v, str) and k not in STANDARD_COLUMNS})
+    *others, newest = found
     return {
-        name: str(frame[name][0])
-        for name, dtype in frame.schema.items()
-        if name not in STANDARD_COLUMNS and dtype == pl.String and frame[name][0] is not None
+        name: text for name, text in newest.items() if all(other.get(name, text) == text for other in others)
     }
 
 

@@ -65,6 +65,7 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
         only_b: that only B has.
         other_truth: shared, with another expected answer.
         unknown: shared, and without a known truth, output or finite number in at least one run.
+        one_sided: those of them that have one in the other run, such as a loss that became NaN.
         low: over the items of either run the difference is at least this, whatever the missing answers would have
             been; None when there is no such bound, or nothing was missing.
         high: and at most this.
@@ -74,6 +75,7 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     only_b: int = 0
     other_truth: int = 0
     unknown: int = 0
+    one_sided: int = 0
     low: float | None = None
     high: float | None = None
 
@@ -155,6 +157,7 @@ def metric_test(
             only_b=paired.only_b,
             other_truth=paired.other_truth,
             unknown=measured.unknown,
+            one_sided=measured.one_sided,
             low=low,
             high=high,
         ),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Above this share of different rows among the first ones, counting patterns saves nothing.
 _PROBE = 10_000
+_CODES = 65_536
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,12 @@ class Measured:
     Attributes:
         pairs: what the items contribute in both runs.
         unknown: shared items that say nothing of the measure in at least one run: no truth, no finite loss.
+        one_sided: those of them that say something in one run, such as a loss that became NaN.
     """
 
     pairs: Pairs
     unknown: int
+    one_sided: int = 0
 
 
 class PairedItems:
@@ -129,7 +132,8 @@ class PairedItems:
         if not (self._aligned and self.size == in_a.height):
             in_a, in_b = in_a[self._rows["a"]], in_b[self._rows["b"]]
         first = in_a.columns[0]
-        known = in_a[first].is_not_null() & in_b[first].is_not_null()
+        known_a, known_b = in_a[first].is_not_null(), in_b[first].is_not_null()
+        known = known_a & known_b
         cluster = self.cluster
         if not known.all():
             in_a, in_b = in_a.filter(known), in_b.filter(known)
@@ -137,12 +141,13 @@ class PairedItems:
         if cluster is not None and cluster.n_unique() == len(cluster):
             cluster = None  # every item stands alone
         count = _label_patterns if measure.averages_labels else _patterns
-        return Measured(count(in_a, in_b, cluster), known.len() - in_a.height)
+        return Measured(count(in_a, in_b, cluster), known.len() - in_a.height, int((known_a ^ known_b).sum()))
 
     def bounds(self, measure: Measure) -> tuple[float, float] | None:
         """Return between what the difference lies over the items of either run, whatever the missing answers are.
 
-        An item that only one run has may be right or wrong in the other. Source: Manski, C. F. (2003), Partial
+        An item that only one run has may be right or wrong in the other; of one with many labels nobody knows how
+        many outputs it would have had, so that there is no such bound for their rates. Source: Manski, C. F. (2003), Partial
         Identification of Probability Distributions, chapter 1.
 
         Returns:
@@ -150,7 +155,7 @@ class PairedItems:
         """
         import numpy as np
 
-        if measure.whole is None:
+        if measure.whole is None or (measure.rate and (self.a.is_multi_label or self.b.is_multi_label)):
             return None
         sides = [self.a.contributions(measure), self.b.contributions(measure)]
         if sides[0] is None or sides[1] is None:
@@ -227,10 +232,39 @@ def _patterns(in_a: pl.DataFrame, in_b: pl.DataFrame, cluster: pl.Series | None)
     counts = None
     probe = frame.head(_PROBE)
     if probe.n_unique() < probe.height / 2:
-        counted = frame.group_by(names).len("count").sort(names)
-        frame, counts = counted.select(names), counted["count"].to_numpy()
+        frame, counts = _counted(frame)
     sides = [frame.select(part).to_numpy(order="c") for part in (names[:width], names[width:])]
     return Pairs.of(sides[0], sides[1], counts, items=items, clustered=cluster is not None)
+
+
+def _counted(frame: pl.DataFrame) -> tuple[pl.DataFrame, Integers]:
+    """Return the different rows in order, and how often each occurs."""
+    import numpy as np
+    import polars as pl
+
+    names = frame.columns
+    # Most contributions are 0, 1 or 2: then a row is a number, and numbers are counted much quicker than rows are grouped.
+    facts = frame.select(
+        pl.all().max().name.suffix(" most"),
+        (pl.all().cast(pl.UInt8, strict=False).cast(pl.Float64) == pl.all())
+        .fill_null(False)
+        .all()
+        .name.suffix(" small"),
+    ).row(0, named=True)
+    if all(facts[f"{name} small"] for name in names):
+        shape = tuple(int(facts[f"{name} most"]) + 1 for name in names)
+        steps = [int(np.prod(shape[place + 1 :])) for place in range(len(shape))]
+        if steps[0] * shape[0] <= _CODES:
+            code = pl.sum_horizontal(
+                pl.col(name).cast(pl.UInt32) * step for name, step in zip(names, steps, strict=True)
+            )
+            found = np.bincount(frame.select(code).to_series().to_numpy())
+            codes = np.flatnonzero(found)
+            rows = np.unravel_index(codes, shape)
+            columns = {name: row.astype(np.float64) for name, row in zip(names, rows, strict=True)}
+            return pl.DataFrame(columns), found[codes]
+    counted = frame.group_by(names).len("count").sort(names)
+    return counted.select(names), counted["count"].to_numpy()
 
 
 def _label_patterns(in_a: pl.DataFrame, in_b: pl.DataFrame, cluster: pl.Series | None) -> Pairs:

@@ -116,7 +116,7 @@ class RunItems:
             return _ratio(pl.col("answered"), pl.lit(1.0), self._facts)
         if kind in {"accuracy", "error_rate"}:
             right = pl.col("correct") if kind == "accuracy" else ~pl.col("correct")
-            return _ratio(right, pl.lit(1.0), self._facts) if self._has_truth else None
+            return _ratio(right, pl.lit(1.0), self._facts) if self.has_truth else None
         if kind in {"mean", "root_mean", "rms", "ratio"}:
             return self._of_columns(measure)
         if kind in {"mae", "mse", "rmse", "r2"}:
@@ -124,7 +124,8 @@ class RunItems:
         return self._hits(measure)
 
     @property
-    def _has_truth(self) -> bool:
+    def has_truth(self) -> bool:
+        """Tell whether any item is known to be right or wrong."""
         return self._facts["correct"].null_count() < self.frame.height
 
     def _hits(self, measure: Measure) -> tuple[list[str], list[pl.Expr], pl.DataFrame] | None:
@@ -150,13 +151,13 @@ class RunItems:
             )
             given, wanted = pl.col("given"), pl.col("wanted")
             hits = given & wanted
-        elif self._is_multi_label:
+        elif self.is_multi_label:
             frame = self.frame.select(
                 given=pl.col("output").fill_null([]).list.unique(), wanted=pl.col("expected").list.unique()
             )
             hits = pl.col("given").list.set_intersection("wanted").list.len()
             given, wanted = pl.col("given").list.len(), pl.col("wanted").list.len()
-        elif self._has_truth:
+        elif self.has_truth:
             known = pl.col("correct").is_not_null()
             frame = self._facts
             hits = pl.col("correct") & pl.col("answered")
@@ -170,7 +171,8 @@ class RunItems:
         return _ratio(hits, given if measure.rate == "precision" else wanted, frame)
 
     @property
-    def _is_multi_label(self) -> bool:
+    def is_multi_label(self) -> bool:
+        """Tell whether outputs and expected answers are lists of labels."""
         import polars as pl
 
         return all(
@@ -184,7 +186,7 @@ class RunItems:
 
         if not {"output", "expected"} <= set(self.frame.columns):
             return None
-        if self._is_multi_label:
+        if self.is_multi_label:
             sets = [
                 pl.col(c)
                 .list.eval(pl.element().cast(pl.String))

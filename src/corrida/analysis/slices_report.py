@@ -95,7 +95,7 @@ def _table(rows: Sequence[Slice]) -> Table:
     )
     leave = [columns.index(name) for name in ("interval", "clusters", "A", "B") if name in columns]
     styles = [_STYLES.get(row.outcome, "quiet") for row in rows]
-    return Table(columns, cells, right, styles, whole=frozenset({0, 1}), leave=leave)
+    return Table(columns, cells, right, styles, whole=frozenset({0}), leave=leave)
 
 
 def _how(slices: Slices) -> str:

@@ -6,12 +6,14 @@ The rule stands in :mod:`corrida.analysis.statistics.difference`; here it meets 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from corrida.analysis.directions import direction_of
+from corrida.analysis.measures import candidates
 from corrida.analysis.metric_tests import LeftOut, MetricTest, VerdictOptions, metric_test
 from corrida.analysis.metrics_diff import MetricChange
 from corrida.analysis.verdict_text import cautions_of_test, sentence_of_test, shown, untested_sentence
@@ -19,6 +21,7 @@ from corrida.analysis.verdict_text import cautions_of_test, sentence_of_test, sh
 if TYPE_CHECKING:
     from corrida.analysis.items_diff import ItemsDiff
     from corrida.analysis.paired_items import PairedItems
+    from corrida.analysis.run_items import RunItems
     from corrida.analysis.statistics.difference import Difference
     from corrida.runs.record import RunRecord
     from corrida.runs.run_file import Direction
@@ -39,7 +42,8 @@ class Verdict(msgspec.Struct, frozen=True):
         difference: b - a; None when there is none.
         direction: whether more or less is better.
         sentence: the verdict in words.
-        cautions: what to know before believing it: other data, other items, another truth, few clusters.
+        cautions: what to know before believing it: other data, other items, another truth, few clusters, a better
+            side that the name contradicts.
         tested: what of the items was tested, such as ``f1`` or ``mean(loss)``; None when nothing was, and with it
             all that follows.
         interval: ends of the interval of the difference.
@@ -146,7 +150,8 @@ def judge(
         change = by_name.get(name, MetricChange(name, None, None, None, None, None))
         p = adjusted.get(name) if len(chosen) > 1 else None
         verdict = _verdict(a, b, change, tests.get(name), p, paired)
-        verdicts.append(msgspec.structs.replace(verdict, cautions=(*cautions, *verdict.cautions)))
+        said = (*cautions, *_odd_direction(change), *verdict.cautions)
+        verdicts.append(msgspec.structs.replace(verdict, cautions=said))
     if not verdicts:
         sentence = "no metric decides; name one with --metric"
         verdicts.append(Verdict("unknown", None, None, None, None, None, sentence, tuple(cautions)))
@@ -176,6 +181,8 @@ def _described(change: MetricChange, test: MetricTest | None, p_adjusted: float 
     found = None if test is None else test.difference
     if test is None or found is None or not test.agrees:
         return change  # the table shows what was logged
+    if _of_other_items(change, test, found):
+        return change  # beside the interval of the shared items the logged difference would mislead
     return msgspec.structs.replace(
         change,
         tested=test.measure,
@@ -185,6 +192,24 @@ def _described(change: MetricChange, test: MetricTest | None, p_adjusted: float 
         p_adjusted=p_adjusted,
         real=found.judge(p_adjusted) in {"higher", "lower"},
     )
+
+
+def _of_other_items(change: MetricChange, test: MetricTest, found: Difference) -> bool:
+    """Tell whether the logged difference is not that of the tested items: it lies elsewhere, as items were left out."""
+    left, logged = test.left_out, change.difference or 0.0
+    if not (left.only_a or left.only_b or left.other_truth or left.unknown):
+        return False
+    return logged * found.difference < 0 or not found.low <= logged <= found.high
+
+
+def _odd_direction(change: MetricChange) -> tuple[str, ...]:
+    """Say when the better side that a run declared is not the one that the name says."""
+    usual = direction_of(change.name, {})
+    if change.direction is None or usual in {None, change.direction}:
+        return ()
+    more, less = ("more", "less") if change.direction == "max" else ("less", "more")
+    said = f"the runs say that {more} {change.name} is better, where its name says {less}"
+    return (f"{said} (direction= when a run is logged)",)
 
 
 def _cautions(a: RunRecord, b: RunRecord, items: ItemsDiff | None, data_changes: Sequence[str]) -> list[str]:
@@ -216,7 +241,12 @@ def _verdict(
     paired: PairedItems | None,
 ) -> Verdict:
     name = change.name
-    if change.a is None or change.b is None or change.difference is None:
+    if (
+        change.a is None
+        or change.b is None
+        or change.difference is None
+        or not math.isfinite(change.difference)
+    ):
         lacking = " and ".join(r.id for r, v in ((a, change.a), (b, change.b)) if v is None)
         values = (
             f"{name} is {shown(change.a)} and {shown(change.b)}"
@@ -228,7 +258,10 @@ def _verdict(
     if test is not None and test.difference is not None:
         return _tested(change, test, test.difference, p_adjusted)
     if change.difference == 0:
-        sentence = f"tied: {name} is {shown(change.a)} in both"
+        sentence = (
+            f"tied: {name} is {shown(change.a)} in both, as logged; "
+            f"not tested: {_why_untested(a, b, change, test, paired)}"
+        )
         return Verdict("tied", name, change.a, change.b, 0.0, change.direction, sentence)
     sentence = untested_sentence(change, _why_untested(a, b, change, test, paired))
     return Verdict("untested", name, change.a, change.b, change.difference, change.direction, sentence)
@@ -250,7 +283,32 @@ def _why_untested(
         )
     if test is not None:
         return f"no shared item says anything of {test.measure}"
-    return f"the items do not tell how {change.name} comes about (say so with measures= when a run is logged)"
+    return _nothing_in_items(a, b, change, paired) or (
+        f"the items do not tell how {change.name} comes about (say so with measures= when a run is logged)"
+    )
+
+
+def _nothing_in_items(a: RunRecord, b: RunRecord, change: MetricChange, paired: PairedItems) -> str | None:
+    """Say what the items lack for the usual meaning of a metric; None when it is not that."""
+    columns = dict.fromkeys([*paired.b.frame.columns, *paired.a.frame.columns])
+    measure = next((m for m, _ in candidates(change.name, columns, paired.a.labels | paired.b.labels)), None)
+    if measure is None:
+        return None
+
+    def without(has: Callable[[RunItems], bool]) -> str:
+        return " and ".join(run.id for run, items in ((a, paired.a), (b, paired.b)) if not has(items))
+
+    if measure.kind == "mean" and measure.argument:
+        column = measure.argument
+        lacking = without(lambda items: column in items.frame.columns)
+        if lacking:
+            return f"the items of {lacking} have no column {column}"
+        empty = " and ".join(r.id for r, s in ((a, "a"), (b, "b")) if paired.value(measure, s) is None)
+        return f"the column {column} holds no finite number in the items of {empty}" if empty else None
+    if measure.rate or measure.kind in {"accuracy", "error_rate", "balanced_accuracy"}:
+        lacking = without(lambda items: items.has_truth)
+        return f"the items of {lacking} have no expected answer" if lacking else None
+    return None
 
 
 def _tested(change: MetricChange, test: MetricTest, found: Difference, p_adjusted: float | None) -> Verdict:

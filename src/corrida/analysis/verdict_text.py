@@ -108,6 +108,11 @@ def _what_it_takes(found: Difference) -> str:
     return f"; {', or '.join(parts)}" if parts else ""
 
 
+def _one_sided(count: int) -> str:
+    """Say that items were lost to one run only: what is left may look better than the run is."""
+    return f"; {count:,} of them in one run only, which may be what matters" if count else ""
+
+
 def cautions_of_test(name: str, test: MetricTest, found: Difference) -> tuple[str, ...]:
     """Return what to know before believing a test."""
     said = []
@@ -122,7 +127,7 @@ def cautions_of_test(name: str, test: MetricTest, found: Difference) -> tuple[st
     if left.unknown:
         said.append(
             f"{left.unknown:,} shared item{' says' if left.unknown == 1 else 's say'} nothing of {test.measure} in at "
-            "least one run (no truth, or no finite number): left out"
+            f"least one run (no truth, or no finite number): left out{_one_sided(left.one_sided)}"
         )
     if not test.agrees:
         said.append(

@@ -23,7 +23,7 @@ from corrida.cli.common import say, store_option
 def demo(name: str, to: str | None, *, store: str | None) -> int:
     """Lay out a small project with real data and run it: list, compare, and how to get back.
 
-    NAME is the demo; `matching` is the default. Its runs are kept in its own folder, unless --store names
+    NAME is the demo: `matching`, the default, or `verdicts`, which asks what is better, worse or chance. Its runs are kept in its own folder, unless --store names
     another.
     """
     from corrida.analysis.config_diff import diff_configs, explain
@@ -56,8 +56,10 @@ def demo(name: str, to: str | None, *, store: str | None) -> int:
             say(f"$ corrida {_typed(arguments)}", bold=True)
             sys.stdout.flush()
             code = run_cli(list(arguments))
-            if code != 0:
-                return code
+            if code != step.code:
+                return code or 1
+            if code:
+                _say(f"(exit code {code})")
     finally:
         os.chdir(here)
         if elsewhere is not None:

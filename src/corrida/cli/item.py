@@ -70,7 +70,7 @@ def _not_found(item_id: str, runs: Sequence[RunRecord]) -> str:
     """Say that no run has the item, and which ids of the newest run with items look like it."""
     from rapidfuzz import process
 
-    newest = next((run for run in runs if run.has_items()), None)
+    newest = next((run for run in runs if run.tags.get("replay") != "bisect" and run.has_items()), None)
     if newest is None:
         return "no run that fits has items; `corrida list` shows the runs"
     known = newest.items()["item_id"].to_list()

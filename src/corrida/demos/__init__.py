@@ -5,85 +5,16 @@ from __future__ import annotations
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import NamedTuple
 
+from corrida.demos.matching_story import MATCHING
+from corrida.demos.story import Command, Demo, Replace
+from corrida.demos.verdicts_story import VERDICTS
 from corrida.errors import AlreadyExists, NotFound
 from corrida.runs.files import explained
 
+__all__ = ["DEMOS", "Command", "Demo", "Replace", "find_demo", "lay_out", "read_step"]
 
-class Replace(NamedTuple):
-    """A step: somebody edits a file of the project; the new content comes from the demo's ``steps`` folder."""
-
-    told: str
-    source: str
-    target: str
-
-
-class Command(NamedTuple):
-    """A step: a command of corrida, typed in the project folder."""
-
-    told: str
-    arguments: tuple[str, ...]
-
-
-class Demo(NamedTuple):
-    """A demo: its folder in this package, what it shows, its steps, and what to try next."""
-
-    name: str
-    title: str
-    steps: tuple[Replace | Command, ...]
-    next_steps: tuple[str, ...]
-
-
-DEMOS = {
-    "matching": Demo(
-        "matching",
-        "500 real job titles, to be coded by rules and a lexical index (SOC 2010)",
-        (
-            Command(
-                "The first rules.",
-                ("run", "jobs", "--run-tag", "rules_1.1", "--description", "first rules"),
-            ),
-            Command(
-                "What it got wrong; this is what the next rules are written from.",
-                (
-                    "items",
-                    "latest",
-                    "--wrong",
-                    "-n",
-                    "8",
-                    "--columns",
-                    "item_id,text,output_title,expected,decided_by",
-                ),
-            ),
-            Replace(
-                "Somebody adds rules R14 to R17 and edits two word lists:",
-                "matching_rules_business_1.2.json",
-                "config/matching_rules_business.json",
-            ),
-            Command(
-                "The same titles with the new rules.",
-                (
-                    "run",
-                    "jobs",
-                    "--run-tag",
-                    "rules_1.2",
-                    "--description",
-                    "rules R14 to R17 from the misses",
-                ),
-            ),
-            Command("Both runs.", ("list",)),
-            Command("What changed, and which titles flipped.", ("compare", "--latest")),
-            Command("How to get back: first look.", ("restore", "latest~1", "--dry-run")),
-        ),
-        (
-            "edit a rule in config/matching_rules_business.json, then:",
-            'corrida run jobs --description "what I changed"',
-            "corrida compare --latest",
-            "corrida restore latest~1        # and: corrida undo",
-        ),
-    )
-}
+DEMOS = {demo.name: demo for demo in (MATCHING, VERDICTS)}
 
 
 def find_demo(name: str) -> Demo:
@@ -110,7 +41,10 @@ def lay_out(demo: Demo, folder: Path) -> None:
         raise AlreadyExists(
             f"{folder.name} is not empty; choose another folder with --to, or remove it first"
         )
-    with explained(f"laying out the demo in {folder.name}"), as_file(files(__name__) / demo.name) as source:
+    with (
+        explained(f"laying out the demo in {folder.name}"),
+        as_file(files(__name__) / demo.project) as source,
+    ):
         shutil.copytree(
             source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("steps", "__pycache__")
         )

@@ -276,7 +276,7 @@ with corrida.start_run(pipeline="train", {given}configs=["c.json"], data=["d.txt
 """
 
 
-@pytest.mark.parametrize("given", ["", 'run_tag="mine", '])
+@pytest.mark.parametrize("given", ["", 'run_tag="mine", ', 'run_id="mine", '])
 def test_a_script_is_executed_again(corrida, project, given):
     (project / "train.py").write_text(SCRIPT.format(given=given), encoding="utf-8")
     (project / "c.json").write_text('{"k": 3}', encoding="utf-8")
@@ -287,7 +287,7 @@ def test_a_script_is_executed_again(corrida, project, given):
     found = corrida("rerun", run.id, "--json").json
     assert found["certificate"]["outcome"] == "identical"
     assert found["certificate"]["items"] == 3
-    assert (found["certificate"]["rerun"] == found["run"]) == (given == "")
+    assert (found["certificate"]["rerun"] == found["run"]) == ("run_tag" not in given)
     assert store().get(found["certificate"]["rerun"]).config_files() == {"c.json": b'{"k": 3}'}
 
 

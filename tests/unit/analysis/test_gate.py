@@ -181,6 +181,29 @@ def test_a_drop_that_was_logged_and_that_the_items_do_not_show_is_a_doubt():
     assert "but the runs logged accuracy 0.6667 and 0.2" in result.rules[0].sentence
 
 
+def test_items_with_a_number_in_one_run_only_are_a_doubt():
+    def lost(name):
+        right = np.arange(SIZE) % 3 != 0
+        with corrida.start_run(run_id=name, pipeline="p", primary_metric="loss", direction="min") as run:
+            losses = np.where(right | (name == "base"), 1.0, np.nan)
+            run.log_items(pl.DataFrame({"item_id": [str(n) for n in range(SIZE)], "loss": losses}))
+            run.log_metrics({"loss": 1.0})
+        return corrida.Store("runs").get(name)
+
+    result = _gate(lost("base"), lost("new"), metric="loss")
+    assert result.outcome == "doubt"
+    assert "but 200 shared items could not be compared" in result.rules[0].sentence
+
+
+def test_a_drop_in_percentage_points_is_not_taken_for_a_share():
+    base, new = _run("base", log={"accuracy": 200 / 3}), _run("new", 60, log={"accuracy": 170 / 3})
+    assert _gate(base, new, max_drop=5).outcome == "doubt"
+    result = _gate(base, new, max_drop=11)
+    assert result.outcome == "doubt"
+    assert "on another scale, 66.6667 where the items give 0.6667" in result.rules[0].sentence
+    assert _gate(base, new, max_drop=30).passed
+
+
 def test_a_run_against_itself_passes():
     base = _run("base", items=False)
     result = _gate(base, base)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from corrida.analysis.measures import parse_measure
-from corrida.analysis.paired_items import PairedItems
+from corrida.analysis.paired_items import PairedItems, _counted
 from corrida.analysis.statistics.difference import paired_difference
 from corrida.errors import InvalidData
 
@@ -127,3 +127,22 @@ def test_what_the_items_left_out_may_hide():
     assert low <= truth.value(measure, "b") - truth.value(measure, "a") <= high
     assert paired.bounds(parse_measure("mean(loss)")) is None
     assert paired.bounds(parse_measure("f1_macro")) is None
+    lists = PairedItems(
+        *(f.with_columns(pl.concat_list("output"), pl.concat_list("expected")) for f in (a[:160], b))
+    )
+    assert lists.bounds(parse_measure("f1")) is None
+    assert lists.bounds(parse_measure("accuracy")) is not None
+
+
+@pytest.mark.parametrize(
+    "first", [(0, 1, 2), (0, 300, 600), (0, 0.5, 1), (0, -1, -2), (-0.0,), (0, np.nan, 2)]
+)
+def test_rows_are_counted_as_a_group_by_counts_them(first):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"a": rng.choice(np.array(first, dtype=float), 2_000)}).with_columns(
+        pl.Series(name, rng.integers(0, 3, 2_000).astype(float)) for name in "bcd"
+    )
+    rows, counts = _counted(frame)
+    expected = frame.group_by(frame.columns).len().sort(frame.columns)
+    assert rows.equals(expected.select(frame.columns))
+    assert counts.tolist() == expected["len"].to_list()

@@ -347,6 +347,16 @@ def test_the_figure_shows_what_is_sure_first():
     assert slices_chart(find_slices(_pair(), "accuracy", ["text"])) is None
 
 
+def test_a_long_segment_leaves_room_for_the_numbers():
+    columns = {"sector " + "of a long name " * 5: _columns()["sector"]}
+    paired = _pair(drop=0.4, columns={**_columns(), **columns})
+    said = to_text(slice_blocks(find_slices(paired, "accuracy", list(columns), direction="max")), 80)
+    (row,) = [line for line in said.splitlines() if line.startswith("  worse")]
+    assert "…" in row
+    assert row.count(".") == 4  # A, B, difference, q
+    assert len(row) <= 80
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_items_take_about_a_second():
     import time

@@ -239,6 +239,16 @@ def test_on_different_items_the_verdict_is_on_the_shared_ones(noisy):
     assert any("nothing bounds" in c for c in corrida.compare("b", "c").verdict.cautions)
 
 
+def test_a_logged_difference_of_other_items_gets_no_interval_of_the_shared_ones(run):
+    """B mends 40 of the shared items, and fails all that only it has: the table must not say both at once."""
+    run("a", {str(i): "x" if i < 180 else "y" for i in range(300)})
+    run("b", {str(i): "x" if i < 220 else "y" for i in range(600)})
+    found = corrida.compare("a", "b")
+    assert found.verdict.outcome == "better"
+    (row,) = found.metrics
+    assert (row.better, row.tested, row.low, row.p_value) == (False, None, None, None)
+
+
 def test_the_same_items_of_other_data_are_said_first(noisy, project):
     for name, seed in (("a", 1), ("b", 2)):
         (project / "gold.csv").write_text(f"id\n{name}\n", encoding="utf-8")
@@ -263,6 +273,47 @@ def test_losses_that_are_no_numbers_are_said(noisy):
     assert found.items == 399
     assert found.left_out.unknown == 1
     assert any(c.startswith("1 shared item says nothing of mean(loss)") for c in found.cautions)
+    assert found.left_out.one_sided == 1
+
+
+def test_losses_that_are_all_no_numbers_are_said(noisy):
+    noisy("a", 1, metric="loss")
+    with corrida.start_run(run_id="b", pipeline="jobs", primary_metric="loss", direction="min") as run:
+        run.log_items([{"item_id": f"i{n}", "loss": math.nan} for n in range(400)])
+        run.log_metrics({"loss": 0.1})
+    found = corrida.compare("a", "b").verdict
+    assert found.outcome == "untested"
+    assert found.sentence.endswith("the column loss holds no finite number in the items of b")
+
+
+def test_an_infinite_loss_is_no_tie_on_the_rest(noisy):
+    noisy("a", 1, metric="loss")
+    noisy("b", 1, metric="loss", change=lambda r: r | {"loss": math.inf} if r["item_id"] == "i3" else r)
+    with corrida.start_run(run_id="c", pipeline="jobs", primary_metric="loss", direction="min") as run:
+        run.log_items(corrida.Store("runs").get("b").items())
+        run.log_metrics({"loss": math.inf})
+    found = corrida.compare("a", "c").verdict
+    assert found.outcome == "unknown"
+    assert "inf, so the runs cannot be compared by it" in found.sentence
+    assert any("1 of them in one run only" in c for c in corrida.compare("a", "b").verdict.cautions)
+
+
+def test_the_same_value_without_items_is_said_to_be_as_logged(project):
+    for name in ("a", "b"):
+        with corrida.start_run(run_id=name, pipeline="jobs", primary_metric="f1") as run:
+            run.log_metrics({"f1": 0.5})
+    assert corrida.compare("a", "b").verdict.sentence == (
+        "tied: f1 is 0.5 in both, as logged; not tested: a and b have no items"
+    )
+
+
+def test_a_better_side_that_the_name_contradicts_is_said(noisy):
+    for seed, name in enumerate(("a", "b")):
+        noisy(name, seed, metric="loss", direction="max")
+    assert any(c.startswith("the runs say that more loss is better, where its name") for c in _cautions())
+    for seed, name in enumerate(("c", "d")):
+        noisy(name, seed, metric="loss")
+    assert not any("where its name" in c for c in _cautions("c", "d"))
 
 
 def test_what_cannot_be_tested_says_why(noisy, project):
@@ -277,9 +328,8 @@ def test_what_cannot_be_tested_says_why(noisy, project):
             run.log_items([{"item_id": "1", "output": "x"}])
             run.log_metrics({"auc": value, "accuracy": value})
     assert "the items do not tell how auc comes about" in corrida.compare("c", "d").verdict.sentence
-    assert (
-        "the items do not tell how accuracy" in corrida.compare("c", "d", metric="accuracy").verdict.sentence
-    )
+    untrue = corrida.compare("c", "d", metric="accuracy").verdict
+    assert untrue.sentence.endswith("the items of c and d have no expected answer")
     assert "share no items" in corrida.compare("a", "c", metric="accuracy").verdict.sentence
     assert corrida.compare("c", "d").verdict.p_value is None
 
@@ -371,3 +421,20 @@ def test_numbers_are_loaded_only_where_items_are_compared(noisy):
         for runs in (("c", "d"), ("a", "b"))
     ]
     assert [line.split() for line in said] == [["tied"], ["better", "numpy", "polars"]]
+
+
+def test_a_row_that_was_not_tested_has_no_colour_beside_tested_ones(noisy):
+    from corrida.analysis.blocks import Table
+    from corrida.analysis.compare_report import comparison_blocks
+
+    noisy("a", 1)
+    noisy("b", 2)
+    for name, auc in (("c", 0.9), ("d", 0.1)):
+        with corrida.start_run(run_id=name, pipeline="jobs", primary_metric="accuracy") as run:
+            frame = corrida.Store("runs").get("a" if name == "c" else "b").items()
+            run.log_items(frame)
+            right = float((frame["output"] == frame["expected"]).fill_null(value=False).mean())
+            run.log_metrics({"accuracy": right, "auc": auc})
+    table = next(b for b in comparison_blocks(corrida.compare("c", "d")) if isinstance(b, Table))
+    styles = {row[0]: (row[4], style) for row, style in zip(table.rows, table.styles, strict=True)}
+    assert styles["auc"] == ("not tested", "plain")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 
@@ -59,3 +60,31 @@ def test_the_demo_is_small():
 )
 def test_versions(name):
     assert json.loads((DEMO / name).read_text())["version"] == ("1.1" if name.startswith("config") else "1.2")
+
+
+def test_what_the_index_says_of_the_rules_of_the_verdicts_demo():
+    from corrida.pipelines.matching.conditions import parse
+    from corrida.pipelines.matching.text import searchable, tokens
+
+    steps = DEMO.parent / "verdicts" / "steps"
+    document = json.loads((steps / "matching_rules_business_1.4.json").read_text())
+    rules = {rule["id"]: rule for rule in document["rules"]}
+    with (DEMO / "data" / "index.csv").open(encoding="utf-8", newline="") as file:
+        index = list(csv.DictReader(file))
+
+    def agreement(rule):
+        clauses = parse(rule["condition"], rule["id"])
+        texts = ({"title": searchable(e["title"]), "sector": searchable(e["industry"])} for e in index)
+        held = [
+            e["code"] for e, text in zip(index, texts, strict=True) if all(c.holds(text) for c in clauses)
+        ]
+        return len(held), held.count(rule["action"]["code"]) / len(held)
+
+    assert agreement(rules["R14"]) == (192, pytest.approx(0.89, abs=0.005))
+    assert agreement(rules["R15"])[1] == pytest.approx(0.35, abs=0.005)
+    codes = {}
+    for entry in index:
+        for word in {*tokens(entry["title"]), *tokens(entry["industry"])}:
+            codes.setdefault(word, Counter())[entry["code"]] += 1
+    for word in rules["R14"]["condition"]["title_or_sector_contains_any"]:
+        assert codes[word].most_common(1)[0][0] == rules["R14"]["action"]["code"], word
