@@ -111,7 +111,7 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
         item_id: which item.
         list_keys: names of the field that tells entries of a list in a configuration apart.
     """
-    by_time = sorted(_own_work(runs), key=lambda run: (run.order, run.id))
+    by_time = sorted(_own_work(runs, ("bisect", "rerun")), key=lambda run: (run.order, run.id))
     scan = scan_items([run.dir for run in by_time], _ANSWER, item_ids=[item_id])
     if scan.frame is None:
         return Histories([], scan.damaged)
@@ -145,9 +145,9 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
     return Histories(found, scan.damaged)
 
 
-def _own_work(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
-    """Leave out what a bisection tried: mixtures of two configurations that nobody chose."""
-    return (run for run in runs if run.tags.get("replay") != "bisect")
+def _own_work(runs: Iterable[RunRecord], replays: tuple[str, ...]) -> Iterator[RunRecord]:
+    """Leave out what was executed to look into other runs: nobody chose its configuration at that time."""
+    return (run for run in runs if run.tags.get("replay") not in replays)
 
 
 def _correct(rows: pl.DataFrame) -> pl.Series:
@@ -260,7 +260,7 @@ def flaky_items(runs: Iterable[RunRecord], *, alike_to: RunRecord | None = None)
 
     wanted = _given(alike_to) if alike_to else None
     alike: defaultdict[tuple[Any, ...], list[RunRecord]] = defaultdict(list)
-    for run in sorted(_own_work(runs), key=lambda r: (r.order, r.id)):
+    for run in sorted(_own_work(runs, ("bisect",)), key=lambda r: (r.order, r.id)):
         alike[_given(run)].append(run)
     groups, seeds, frames = [], [], []
     damaged: dict[str, str] = {}

@@ -42,7 +42,7 @@ def lay_out(demo: Demo, folder: Path) -> None:
             f"{folder.name} is not empty; choose another folder with --to, or remove it first"
         )
     with (
-        explained(f"laying out the demo in {folder.name}"),
+        explained(f"laying out the demo in {folder.name}", "go to another folder"),
         as_file(files(__name__) / demo.project) as source,
     ):
         shutil.copytree(
