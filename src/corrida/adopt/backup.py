@@ -64,7 +64,7 @@ def write_backup(tree: Tree, folder: Path, progress: Progress[Any] = plain_progr
         StoreError: disk full or no rights.
     """
     stem = f"{tree.root.name}_backup_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
-    with explained(f"writing the backup of {text(tree.root.name)}"):
+    with explained(f"writing the backup of {text(tree.root.name)}", "name another folder with --backup-to"):
         _sweep(tree, folder)
         temporary = folder / f".{stem}.tar.gz.{uuid.uuid4().hex[:12]}.tmp"
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

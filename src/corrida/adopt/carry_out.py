@@ -124,6 +124,12 @@ def _all_there(plan: Plan) -> str:
         )
     ids = [run.run_id for run in plan.runs]
     shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+    if broken := plan.found.broken:
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        return (
+            f"every run of {text(plan.tree.root.name)} that can be read was adopted before: {shown}; mend the others "
+            f"first: {text(broken[0].name)} ({broken[0].reason}){more}"
+        )
     return f"every run of {text(plan.tree.root.name)} was adopted before: {shown}; nothing is left to do"
 
 
@@ -193,7 +199,10 @@ def _clean(plan: Plan, store: Path, done: Adopted) -> None:
         names += run.old.all_files
     if not plan.found.broken:
         names += plan.found.shared
-    with explained(f"removing old files from {text(tree.root.name)}"):
+    with explained(
+        f"removing old files from {text(tree.root.name)}",
+        "the runs are adopted, so get the rights and delete the rest yourself",
+    ):
         for name in names:
             path = tree.root / name
             found = path.lstat()

@@ -178,7 +178,7 @@ def _refuse_stores(root: Path, store: Path) -> None:
         raise BadInput(f"{root.name} {what}; name the old folder, and another store with --store")
     if target.is_relative_to(root):
         raise BadInput(
-            f"the store {target.name} lies inside {root.name}, which would adopt itself; name another store with --store"
+            f"the store {target.name} lies inside {root.name or root}, which would adopt itself; name another store with --store"
         )
     for parent in root.parents:
         if parent == target or (parent / layout.PRIVATE / layout.STORE_FILE).exists():

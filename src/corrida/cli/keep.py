@@ -65,13 +65,15 @@ def verify(references: tuple[str, ...], *, as_json: bool, store: str | None) -> 
     if as_json:
         print_json([{**msgspec.to_builtins(r), "intact": r.intact} for r in results])
     else:
-        show_blocks(_verify_blocks(results))
+        show_blocks(_verify_blocks(results, opened.root.name))
     return 0 if all(r.intact for r in results) else 1
 
 
-def _verify_blocks(results: Sequence[Verification]) -> list[Block]:
+def _verify_blocks(results: Sequence[Verification], folder: str) -> list[Block]:
     from corrida.analysis.blocks import Line
 
+    if not results:
+        return [Line(f"no runs in {folder}/ yet; nothing was verified", "warning")]
     blocks: list[Block] = []
     for result in results:
         if not result.intact:

@@ -59,7 +59,7 @@ def init(name: str, uses: str, *, store: str | None) -> int:
     )
     if file.exists():
         raise AlreadyExists(f"there is a {PROJECT_FILE} already; it stays as it is")
-    with explained(f"writing {PROJECT_FILE}"):
+    with explained(f"writing {PROJECT_FILE}", "check the rights of the folder"):
         write_new(file, text.encode())
     say(f"wrote {PROJECT_FILE}; fill in configs and data, then `corrida run {name}`")
     return 0

@@ -110,7 +110,10 @@ def lay_out(demo: Demo, folder: Path) -> None:
         raise AlreadyExists(
             f"{folder.name} is not empty; choose another folder with --to, or remove it first"
         )
-    with explained(f"laying out the demo in {folder.name}"), as_file(files(__name__) / demo.name) as source:
+    with (
+        explained(f"laying out the demo in {folder.name}", "go to another folder"),
+        as_file(files(__name__) / demo.name) as source,
+    ):
         shutil.copytree(
             source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("steps", "__pycache__")
         )

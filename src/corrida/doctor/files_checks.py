@@ -72,7 +72,11 @@ def aliases(subject: Subject) -> Iterator[Finding]:
         return
     if broken := broken_lines(data, Promotion):
         markers = "; some are conflict markers of a merge" if _MARKERS.search(data) else ""
-        what = f"{plural(len(broken), 'line')} cannot be read and count for nothing (line {some(map(str, broken))}){markers}"
+        count = "counts" if len(broken) == 1 else "count"
+        what = (
+            f"{plural(len(broken), 'line')} cannot be read and {count} for nothing "
+            f"(line {some(map(str, broken))}){markers}"
+        )
         yield Finding("warning", layout.ALIASES, what, "delete or mend them in an editor")
     in_trash = set(trashed(subject.root))
     for name, promotion in alias.current(subject.root).items():

@@ -58,7 +58,10 @@ def annotate(run_dir: Path, change: Mapping[str, Any]) -> None:
     # What a kill leaves of the temporary file must not lie in the run folder, where verify would find it.
     private = run_dir.parent / layout.PRIVATE
     try:
-        with explained(f"writing to the run {run_dir.name}"), locked(run_dir / layout.RUN, create=False):
+        with (
+            explained(f"writing to the run {run_dir.name}", "check the rights of its folder"),
+            locked(run_dir / layout.RUN, create=False),
+        ):
             try:
                 before = path.read_bytes()
             except FileNotFoundError:

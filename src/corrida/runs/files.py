@@ -29,11 +29,12 @@ class Digest(NamedTuple):
 
 
 @contextlib.contextmanager
-def explained(what: str) -> Iterator[None]:
+def explained(what: str, instead: str = "choose another store with --store") -> Iterator[None]:
     """Turn the operating system's refusals into one sentence each.
 
     Args:
         what: what was being done, as in ``writing the run run_x``.
+        instead: what to do where nothing may be written.
 
     Raises:
         StoreError: disk full, file too large, read-only, no rights, or any other failure of the system.
@@ -50,9 +51,9 @@ def explained(what: str) -> Iterator[None]:
             errno.ENOSPC: "the disk is full; free some space and try again",
             errno.EDQUOT: "your disk quota is used up; free some space and try again",
             errno.EFBIG: "the file would be larger than the system allows; raise the limit or log less",
-            errno.EROFS: "the file system is read-only; choose another store with --store",
-            errno.EACCES: "you have no rights to write there; choose another store with --store",
-            errno.EPERM: "you have no rights to do that there; choose another store with --store",
+            errno.EROFS: f"the file system is read-only; {instead}",
+            errno.EACCES: f"you have no rights to write there; {instead}",
+            errno.EPERM: f"you have no rights to do that there; {instead}",
             errno.ENAMETOOLONG: "the name is too long for the file system; choose a shorter one",
             errno.EMFILE: "this process has too many open files; close some or raise the limit",
         }.get(error.errno, f"{error.strerror or error}")

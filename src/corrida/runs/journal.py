@@ -178,7 +178,10 @@ def apply_changes(
         StoreError: disk full or no rights; nothing has changed then.
     """
     folder = journal_folder(root)
-    with explained("writing the files"), locked(lock_file(root)):
+    with (
+        explained("writing the files", "check the rights of the files and their folders"),
+        locked(lock_file(root)),
+    ):
         _complete(root)
         for path, seen in {**(also_seen or {}), **{c.path: c.old for c in changes}}.items():
             if read_if_there(target, path) != seen:

@@ -76,6 +76,16 @@ def test_stores_are_not_adopted(refuses, project, toy, corrida):
     assert "is a corrida store already" in refuses("link", "--to", "new")
 
 
+def test_adopted_before_as_far_as_it_can_be_read(project, refuses, corrida):
+    stored_run(project / "old")
+    write(project / "old" / "run_two" / "config.json", "{")
+    write(project / "old" / "run_two" / "metrics.json", "{}")
+    corrida("adopt", "old", code=1)
+    sentence = refuses("old")
+    assert "every run of old that can be read was adopted before: run_baseline_v1" in sentence
+    assert "mend the others first: run_two (run_two/config.json is no JSON" in sentence
+
+
 def test_a_folder_that_was_adopted_before(tracking, refuses, corrida, project):
     corrida("adopt", tracking)
     sentence = refuses(tracking)

@@ -216,6 +216,7 @@ def test_pipelines_of_the_user_in_three_ways(project, corrida, monkeypatch):
 
 
 def test_index_verify_and_completion(toy, corrida):
+    assert "no runs in runs/ yet; nothing was verified" in corrida("verify").out
     corrida("run", "jobs")
     assert "1 ended run" in corrida("index").out
     assert corrida("index", "--json").json == {"runs": 1, "changed": False}

@@ -236,6 +236,7 @@ def test_aliases_that_point_to_nothing(finished, doctor, corrida):
     with Path("runs/aliases.jsonl").open("a") as file:
         file.write("=======\n")
     found = doctor(code=1)
+    assert "1 line cannot be read and counts for nothing" in found["warning", "aliases.jsonl"]["what"]
     assert "not in the store" in found["error", "@one"]["what"]
     assert "`corrida trash --restore b`" in found["error", "@two"]["next"]
     assert "which is failed" in found["error", "@three"]["what"]
@@ -391,7 +392,8 @@ def test_the_state_of_the_repository(toy, doctor):
     git("checkout", "-q", "main")
     toy.rules("3", [])
     git("commit", "-qam", "main")
-    subprocess.run(["git", "merge", "other"], check=False, capture_output=True)
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, "merge", "other"], check=False, capture_output=True)
     assert "merge with conflicts" in doctor(code=1)["warning", "config/rules.json"]["what"]
 
 

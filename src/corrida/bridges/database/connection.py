@@ -168,6 +168,10 @@ def _explained(address: Address, reason: BaseException) -> CorridaError:
 
 def _refused_at_the_door(said: str) -> str:
     """Return the state behind the words of a server that lets nobody in: the driver passes on the words only."""
+    if "no password supplied" in said:
+        return "28"
+    if any(w in said for w in ("invalid connection option", "invalid port number", "invalid integer value")):
+        return "address"
     if "FATAL" not in said:
         return "08"
     if 'database "' in said and "does not exist" in said:
@@ -204,6 +208,7 @@ _POSTGRESQL = (
     _Case(
         ("22",), InvalidData, "declines: {said}; nothing was changed"
     ),  # a value that its type does not take
+    _Case(("address",), InvalidData, "cannot be used: {said}; check the address and its parameters"),
     _Case(("28",), DatabaseError, "does not let this user in: {said}; check user and password"),
     _Case(("08", "57P"), DatabaseError, "cannot be reached: {said}; check the address, and that it runs"),
 )

@@ -199,7 +199,7 @@ def _series(column: _Column, values: Sequence[Any]) -> pl.Series:
 
 
 def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 def _fits(column: _Column, value: Any) -> bool:

@@ -6,11 +6,15 @@ import re
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PLACEHOLDER = re.compile(r"\$\{\w+\}\Z")
-# The password of a database ends at the last @, since people write / and @ into it as they are. In other
-# addresses (https://host:80/@me) only what stands before the first slash can be one.
-_DATABASE = re.compile(r"((?:postgres|mysql|mariadb|mssql|oracle)[\w+.-]*://[^/\s:@]*):(\S*)@", re.IGNORECASE)
+# The password of a database ends at the last @, since people write / and @ into it as they are. One with a space
+# in it is looked for where there is none without, and where the number of a port does not stand. In other addresses
+# (https://host:80/@me) only what stands before the first slash can be one.
+_DATABASE = re.compile(
+    r"((?:postgres|mysql|mariadb|mssql|oracle)[\w+.-]*://[^/\s:@]*):(\S*|(?!\d+[/?]).*)@",
+    re.IGNORECASE | re.DOTALL,
+)
 _OTHER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*):([^/\s]*)@")
-_PARAMETER = re.compile(r"([?&])([^=&#\s]*(?:password|passwd))=([^&#\s]*)(&?)", re.IGNORECASE)
+_PARAMETER = re.compile(r"([?&])([^=&#\s]*(?:password|passwd))=([^&\s]*)(&?)", re.IGNORECASE)
 
 
 def is_address(text: str) -> bool:

@@ -64,6 +64,16 @@ def test_the_wrong_password_and_the_wrong_database(postgres: Any, runs: Any, cor
     sentence = corrida.refuses("stamp", "run_a", "--database", wrong, code=1)
     assert "does not let this user in: FATAL: password authentication failed" in " ".join(sentence.split())
     assert "wr0ng" not in sentence
+    spaced = wrong.replace("wr0ng", "wr0ng too")
+    assert "wr0ng" not in corrida.refuses("stamp", "run_a", "--database", spaced, code=1)
+    without = postgres.url("table=offers").replace(":${DB_PASSWORD}", "")
+    sentence = corrida.refuses("stamp", "run_a", "--database", without, code=1)
+    assert "does not let this user in" in sentence
+    for unusable in (
+        postgres.url("table=offers&sslmoode=require"),
+        postgres.url("table=offers").replace("127.0.0.1:", "127.0.0.1:99999"),
+    ):
+        assert "cannot be used" in corrida.refuses("stamp", "run_a", "--database", unusable)
     other = postgres.url("table=offers").replace(postgres.name, "nothing")
     assert "check the name of the database" in corrida.refuses("stamp", "run_a", "--database", other)
 

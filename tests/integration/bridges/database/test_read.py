@@ -151,7 +151,8 @@ def test_the_type_of_each_column_of_sqlite(sqlite: Any, project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"), [("INTEGER", "'abc'"), ("BOOLEAN", "7"), ("REAL", "'1,5'"), ("BLOB", "'text'")]
+    ("kind", "value"),
+    [("INTEGER", "'abc'"), ("BOOLEAN", "7"), ("REAL", "'1,5'"), ("BLOB", "'text'"), ("TEXT", "x'ff00'")],
 )
 def test_a_value_that_is_not_what_its_column_says(sqlite: Any, runs: Any, kind: str, value: str) -> None:
     sqlite.do(
