@@ -39,6 +39,7 @@ from corrida.runs.run_file import (
     PrimaryMetric,
     RunHeader,
 )
+from corrida.runs.user_cache import cache_folder
 
 T = TypeVar("T")
 SCHEMA_VERSION = 1
@@ -56,7 +57,7 @@ CREATE TABLE IF NOT EXISTS runs (
     n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, signature TEXT NOT NULL, sealed INTEGER NOT NULL,
     pipeline TEXT, status TEXT, created TEXT, finished TEXT, duration REAL, ord INTEGER, source TEXT,
     description TEXT, notes TEXT, seed INTEGER, parent TEXT, git_commit TEXT, git_branch TEXT,
-    params TEXT, tags TEXT, header BLOB NOT NULL, line BLOB
+    params TEXT, tags TEXT, findings TEXT, header BLOB NOT NULL, line BLOB
 );
 CREATE INDEX IF NOT EXISTS runs_order ON runs (ord, id);
 CREATE INDEX IF NOT EXISTS runs_pipeline ON runs (pipeline, ord);
@@ -74,20 +75,13 @@ CREATE INDEX IF NOT EXISTS configs_run ON configs (run);
 """
 _COLUMNS = (
     "id", "signature", "sealed", "pipeline", "status", "created", "finished", "duration", "ord", "source",
-    "description", "notes", "seed", "parent", "git_commit", "git_branch", "params", "tags", "header", "line",
+    "description", "notes", "seed", "parent", "git_commit", "git_branch", "params", "tags", "findings", "header",
+    "line",
 )  # fmt: skip
 _UPSERT = (
     f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - constants
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])} RETURNING n"
 )
-
-
-def cache_folder() -> Path:
-    """Return the folder of all catalogs: ``CORRIDA_CACHE_DIR``, else ``corrida`` in the user's cache folder."""
-    if own := os.environ.get("CORRIDA_CACHE_DIR"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - also without a home
-    return Path(base) / "corrida"
 
 
 @functools.cache
@@ -329,6 +323,7 @@ class Catalog:
                 header.duration, _integer(header.order), header.source, header.description, found.notes, _integer(header.seed),
                 header.parent, git.commit if git else None, git.branch if git else None,
                 msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
+                msgspec.json.encode(header.findings).decode(),
                 encode(header), line,
             ),
         ).fetchone()[0]  # fmt: skip
@@ -445,12 +440,12 @@ class Catalog:
         return row[0] if row else None
 
     def names(self) -> list[str]:
-        """Return the names of metrics, params and tags that occur, with their group."""
+        """Return the names of metrics, params, tags and findings that occur, with their group."""
         return self._healing(self._names)
 
     def _names(self) -> list[str]:
         metrics = [f"metrics.{row[0]}" for row in self._db.execute("SELECT DISTINCT name FROM metrics")]
-        for group in ("params", "tags"):
+        for group in ("params", "tags", "findings"):
             sql = f"SELECT DISTINCT key FROM runs, json_each(runs.{group})"  # noqa: S608 - constants
             metrics += [f"{group}.{row[0]}" for row in self._db.execute(sql)]
         return metrics
