@@ -86,8 +86,8 @@ class CorridaGroup(click.Group):
         """Run a command; an interruption is not given to click, which would write an empty line."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise _InterruptedError from None
+        except KeyboardInterrupt as interrupt:
+            raise _InterruptedError(*interrupt.args) from None  # work may say how to go on
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -150,8 +150,8 @@ def run_cli(argv: list[str]) -> int:
         context = getattr(error, "ctx", None)
         help_ = f"; see {context.command_path} --help" if context else ""
         return _refused(error.format_message().rstrip(".") + help_, error.exit_code)
-    except (click.Abort, KeyboardInterrupt, _InterruptedError):
-        return _refused("interrupted", 130)
+    except (click.Abort, KeyboardInterrupt, _InterruptedError) as error:
+        return _refused(str(error) or "interrupted", 130)
     except BrokenPipeError:
         # The reader of a pipe (head) went away: nothing is wrong, and there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

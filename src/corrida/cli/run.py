@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from corrida.execute import Executed, RunOptions
     from corrida.project import Project
 
+_METRICS_AT_MOST = 30
+
 
 def _run_options(function: F) -> F:
     options = [
@@ -151,7 +153,11 @@ def _report(project: Project, done: Executed, *, as_json: bool, quiet: bool = Fa
             blocks.append(Line(done.summary))
         if done.metrics:
             rows = [[name, format_number(value)] for name, value in done.metrics.items()]
-            blocks.append(Table(("metric", "value"), rows, frozenset({1})))
+            shown = rows if len(rows) <= _METRICS_AT_MOST else rows[: _METRICS_AT_MOST - 5]
+            blocks.append(Table(("metric", "value"), shown, frozenset({1})))
+            if len(shown) < len(rows):
+                more = f"… {len(rows) - len(shown)} more; `corrida show {done.run_id}` lists them all"
+                blocks.append(Line(more if done.record else more.partition(";")[0], "quiet", 1))
     blocks += [Line(f"warning: {text}", "warning") for text in done.warnings]
     if done.record is None:
         blocks.append(Line("nothing was kept (--no-save)", "quiet"))

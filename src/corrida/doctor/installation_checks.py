@@ -20,6 +20,9 @@ from corrida.runs.user_cache import cache_folder
 
 PURPOSES: Final = {
     "pandas": "runs and tables as pandas frames",
+    "evaluation": "embeddings without torch, for the evaluation pipeline",
+    "semantic": "the better sentence encoder for the evaluation pipeline, with torch",
+    "endpoint": "language models and embeddings behind an OpenAI-compatible endpoint",
     "report": "figures, and reports as pages that stand alone",
     "database": "items from SQLite or PostgreSQL, and run ids stamped onto their rows",
 }

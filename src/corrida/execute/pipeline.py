@@ -16,6 +16,7 @@ from corrida import __version__
 from corrida.analysis.measures import parse_measure
 from corrida.errors import (
     BadInput,
+    EndpointFailed,
     InvalidData,
     MissingExtra,
     PipelineFailed,
@@ -74,6 +75,10 @@ class RunRecorder:
     def save_text(self, name: str, text: str) -> None:
         """Save a text file."""
         self._writer.save_bytes(name, text.encode())
+
+    def save_bytes(self, name: str, data: bytes) -> None:
+        """Save a file."""
+        self._writer.save_bytes(name, data)
 
     def save_table(self, name: str, frame: pl.DataFrame) -> None:
         """Save a table as CSV or Parquet, by the suffix of its name."""
@@ -240,7 +245,7 @@ def _run(
         if _names(writer.dir) == before:
             writer.discard()  # wrong use, noticed before anything was done: not a run
         raise
-    except (StoreError, MissingExtra):
+    except (StoreError, MissingExtra, EndpointFailed):
         raise
     except Exception as error:
         raise _failed(writer, error) from error
@@ -249,7 +254,9 @@ def _run(
         if outcome.items is not None:
             writer.log_items(outcome.items)
         measures = {name: str(parse_measure(text)) for name, text in outcome.measures.items()}
-        writer.describe(summary=outcome.summary, dataset=outcome.dataset, measures=measures)
+        writer.describe(
+            summary=outcome.summary, dataset=outcome.dataset, measures=measures, findings=outcome.findings
+        )
     except StoreError:
         raise
     except (
@@ -266,7 +273,12 @@ def _warn_of_other_items(writer: RunWriter, outcome: Outcome, item_ids: frozense
             "--items was given, and the pipeline returned no items: whether it kept to them is not known"
         )
         return
-    others = set(outcome.items["item_id"].cast(str).to_list()) - item_ids
+    # A pipeline may have several rows for an item, each with an id of its own: it says the item in a column ``item``.
+    column = "item" if "item" in outcome.items.columns else "item_id"
+    others = set(outcome.items[column].cast(str).to_list()) - item_ids
+    others -= set(
+        outcome.items.filter(outcome.items["item_id"].is_in(list(item_ids)))[column].cast(str).to_list()
+    )
     if others:
         writer.warn(
             f"--items was given, and the pipeline processed {len(others)} other items: its metrics are of those too"

@@ -73,6 +73,8 @@ class Outcome:
         measures: how metrics come about from the items, by the name of the metric, where the name alone does not
             say it: ``{"f1": "f1_macro", "precision.rules": "precision where decided_by=rule"}``. The verdict of a
             comparison tests them; the grammar stands in docs/verdicts.md.
+        findings: results that are words, by name, such as ``{"best_config": "semantic+rubric+gpt"}``; a column of
+            ``corrida list`` shows one as ``findings.best_config``.
     """
 
     metrics: Mapping[str, float]
@@ -80,6 +82,7 @@ class Outcome:
     dataset: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
     measures: Mapping[str, str] = field(default_factory=dict)
+    findings: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recorder(Protocol):
@@ -91,6 +94,10 @@ class Recorder(Protocol):
 
     def save_text(self, name: str, text: str) -> None:
         """Save a text file under ``name``, a path relative to the run folder."""
+        ...
+
+    def save_bytes(self, name: str, data: bytes) -> None:
+        """Save a file such as a picture under ``name``, a path relative to the run folder."""
         ...
 
     def save_table(self, name: str, frame: pl.DataFrame) -> None:

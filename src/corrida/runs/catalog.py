@@ -50,7 +50,8 @@ _LOST = (
 
 _COLUMNS = (
     "id", "signature", "sealed", "pipeline", "status", "created", "finished", "duration", "ord", "source",
-    "description", "notes", "seed", "parent", "git_commit", "git_branch", "params", "tags", "header", "line",
+    "description", "notes", "seed", "parent", "git_commit", "git_branch", "params", "tags", "findings", "header",
+    "line",
 )  # fmt: skip
 _INSERT = f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - constants
 _UPDATE = f"UPDATE runs SET {', '.join(f'{c} = ?' for c in _COLUMNS)} WHERE n = ?"  # noqa: S608 - constants
@@ -285,6 +286,7 @@ class Catalog:
             header.finished, header.duration, _integer(header.order), header.source, header.description, found.notes,
             _integer(header.seed), header.parent, git.commit if git else None, git.branch if git else None,
             msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
+            msgspec.json.encode(header.findings).decode(),
             self._encode(header), line,
         )  # fmt: skip
         there = self._db.execute("SELECT n, line FROM runs WHERE id = ?", (header.id,)).fetchone()
@@ -370,7 +372,7 @@ class Catalog:
         return row[0] if row else None
 
     def names(self) -> list[str]:
-        """Return the names of metrics, params and tags that occur, with their group."""
+        """Return the names of metrics, params, tags and findings that occur, with their group."""
         return self._healing(lambda: names(self._db))
 
     def index_lines(self) -> list[bytes]:

@@ -99,9 +99,9 @@ def _headers(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Ru
 
 
 def names(db: sqlite3.Connection) -> list[str]:
-    """Return the names of metrics, params and tags that occur, with their group."""
+    """Return the names of metrics, params, tags and findings that occur, with their group."""
     found = [f"metrics.{row[0]}" for row in db.execute("SELECT DISTINCT name FROM metrics")]
-    for group in ("params", "tags"):
+    for group in ("params", "tags", "findings"):
         sql = f"SELECT DISTINCT key FROM runs, json_each(runs.{group})"  # noqa: S608 - constants
         found += [f"{group}.{row[0]}" for row in db.execute(sql)]
     return found

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS runs (
     n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, signature TEXT NOT NULL, sealed INTEGER NOT NULL,
     pipeline TEXT, status TEXT, created TEXT, finished TEXT, duration REAL, ord INTEGER, source TEXT,
     description TEXT, notes TEXT, seed INTEGER, parent TEXT, git_commit TEXT, git_branch TEXT,
-    params TEXT, tags TEXT, header BLOB NOT NULL, line BLOB
+    params TEXT, tags TEXT, findings TEXT, header BLOB NOT NULL, line BLOB
 );
 CREATE INDEX IF NOT EXISTS runs_order ON runs (ord, id);
 CREATE INDEX IF NOT EXISTS runs_pipeline ON runs (pipeline, ord);

@@ -8,7 +8,7 @@
                | field "is" [ "not" ] "null" ;
     operator   = "=" | "==" | "!=" | "<>" | "<" | "<=" | ">" | ">=" | "~" | "!~" ;
     field      = id | pipeline | status | created | finished | duration | source | description | notes | seed
-               | parent | git.commit | git.branch | metrics.NAME | params.NAME | tags.NAME ;
+               | parent | git.commit | git.branch | metrics.NAME | params.NAME | tags.NAME | findings.NAME ;
     value      = number | 'text' | "text" | true | false ;
 
 ``~`` means contains, without regard to case. A name with blanks or signs is written in backticks. A comparison with
@@ -29,7 +29,7 @@ TEXT_FIELDS = frozenset(
     {"id", "pipeline", "status", "created", "finished", "source", "description", "notes", "parent"}
 )
 FIELDS = TEXT_FIELDS | {"duration", "seed", "git.commit", "git.branch"}
-_GROUPS = ("metrics", "params", "tags")
+_GROUPS = ("metrics", "params", "tags", "findings")
 MAX_TERMS, MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 200, 50, 10_000, 1_000_000
 _PATTERN = r"""\s*(?:
         (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))

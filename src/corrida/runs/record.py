@@ -174,7 +174,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         )
 
     def as_row(self) -> dict[str, Any]:
-        """Return the run as one flat row: id, pipeline, status, times, and ``metrics.*``, ``params.*``, ``tags.*``."""
+        """Return the run as one flat row: its own fields, ``metrics.*``, ``params.*``, ``tags.*``, ``findings.*``."""
         row: dict[str, Any] = {
             name: getattr(self, name)
             for name in (
@@ -196,6 +196,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         row |= {f"tags.{k}": v for k, v in self.tags.items()}
         row |= {f"params.{k}": v for k, v in flatten(self.params).items()}
         row |= {f"metrics.{k}": v for k, v in self.metrics.items()}
+        row |= {f"findings.{k}": v for k, v in self.findings.items()}
         return row
 
     def to_polars(self) -> pl.DataFrame:

@@ -133,6 +133,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     primary_metric: PrimaryMetric | None = None
     directions: dict[str, Direction] = {}
     measures: dict[str, str] = {}
+    findings: dict[str, str] = {}
     columns: tuple[Column, ...] = ()
     summary: str | None = None
     item_counts: dict[str, int] | None = None

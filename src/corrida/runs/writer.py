@@ -91,6 +91,7 @@ class RunWriter(RunLog):
         self._warnings: list[str] = []
         self._dataset: dict[str, Any] = {}
         self._summary = ""
+        self._findings: dict[str, str] = {}
         self._failure: Failure | None = None
         self._unsealed: tuple[Literal["finished", "failed"], Failure | None] | None = None
         self._git_state: tuple[Git | None, bytes] | None = None
@@ -168,6 +169,7 @@ class RunWriter(RunLog):
         summary: str = "",
         dataset: Mapping[str, Any] | None = None,
         measures: Mapping[str, str] | None = None,
+        findings: Mapping[str, str] | None = None,
     ) -> None:
         """Set the sentence that sums the run up, and add facts of the dataset to its manifest.
 
@@ -175,6 +177,7 @@ class RunWriter(RunLog):
             summary: one sentence for a person.
             dataset: facts by name.
             measures: how metrics come about from the items, by the name of the metric: ``{"f1": "f1_macro"}``.
+            findings: results that are words, by name: ``{"best_model": "ridge"}``.
 
         Raises:
             RunSealed, StoreError: as for :meth:`log`.
@@ -188,7 +191,9 @@ class RunWriter(RunLog):
                 self._spec = replace(self._spec, measures={**self._spec.measures, **measures})
             if summary:
                 self._summary = text(summary)
-            if summary or measures:
+            if findings:
+                self._findings |= {str(name): text(value) for name, value in findings.items()}
+            if summary or measures or findings:
                 self._write_run_file(seal=False)
 
     def take_over(self, *, rename: bool = False) -> None:
@@ -359,6 +364,7 @@ class RunWriter(RunLog):
             "params": self._params,
             "directions": dict(spec.directions),
             "measures": dict(spec.measures),
+            "findings": self._findings,
             "columns": list(spec.columns),
             "configs": self._configs,
             "config_patterns": list(spec.config_patterns),

@@ -19,12 +19,16 @@ class MemoryRecorder:
 
     def __init__(self):
         self.steps, self.texts, self.tables, self.warnings = [], {}, {}, []
+        self.files = {}
 
     def log(self, metrics, step=None):
         self.steps.append((step, dict(metrics)))
 
     def save_text(self, name, text):
         self.texts[name] = text
+
+    def save_bytes(self, name, data):
+        self.files[name] = data
 
     def save_table(self, name, frame):
         self.tables[name] = frame
