@@ -20,7 +20,8 @@ import random
 from collections import defaultdict
 from pathlib import Path
 
-from corrida.pipelines.matching.text import singular, tokens
+from corrida.pipelines.matching.text import singular
+from corrida.pipelines.text import tokens
 
 SEED = 2010
 TITLES = 500

@@ -305,7 +305,8 @@ def compare(
         metric: the metric that decides, or several (their p-values are adjusted by Holm's correction); that of the
             runs when not given.
         cluster: a column of the items that says which of them belong together, such as the author of texts:
-            clusters are resampled as wholes.
+            clusters are resampled as wholes. When not given, the one that both runs declare; ``"none"`` takes each
+            item alone.
         confidence: of the intervals; a difference is called real at the level 1 - confidence.
         margin: absolute; differences inside ±margin do not matter. When not given, 0.01 for a metric that has a
             least and a greatest value, else 1 % of its value in A.

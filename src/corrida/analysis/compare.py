@@ -10,12 +10,12 @@ import msgspec
 
 from corrida.analysis.config_diff import DEFAULT_KEYS, ConfigsDiff, diff_configs, summary_line
 from corrida.analysis.items_diff import ItemsDiff, diff_items
-from corrida.analysis.metric_tests import VerdictOptions
+from corrida.analysis.metric_tests import NO_CLUSTER, VerdictOptions
 from corrida.analysis.metrics_diff import MetricChange, compare_metrics
 from corrida.analysis.paired_items import PairedItems
 from corrida.analysis.slices import MIN_ITEMS, Slices, slices_of_runs
 from corrida.analysis.verdict import Verdict, judge
-from corrida.errors import DamagedRun, InvalidMetric
+from corrida.errors import DamagedRun, InvalidData, InvalidMetric
 from corrida.runs import layout
 from corrida.runs.numbers import json_number
 from corrida.runs.record import RunRecord, flatten
@@ -56,6 +56,7 @@ class Comparison:
         metrics: every metric of either run.
         items: which items flipped; None when a run has no items.
         circumstances: what else differs, since then the comparison is not of configurations alone.
+        cluster: the column by which items were taken together; None when each stood alone.
     """
 
     a: RunRecord
@@ -68,6 +69,7 @@ class Comparison:
     circumstances: tuple[Circumstance, ...]
     verdicts: tuple[Verdict, ...] = ()
     slices: Slices | None = None
+    cluster: str | None = None
 
     def to_json(self, *, items: int | None = None) -> dict[str, Any]:
         """Return the comparison as plain values.
@@ -152,8 +154,9 @@ def compare_runs(
         if name not in {m.name for m in metrics}:
             known = ", ".join(m.name for m in metrics[:12]) or "none"
             raise InvalidMetric(f"neither run has the metric {name!r}; there are {known}")
-    items, paired = _items(a, b, options, test=test)
-    circumstances = tuple(_circumstances(a, b))
+    items, paired, moved = _items(a, b, options.cluster, test=test)
+    options = msgspec.structs.replace(options, cluster=paired.clustered_by if paired else None)
+    circumstances = (*_circumstances(a, b), *moved)
     judged = judge(
         a,
         b,
@@ -178,26 +181,50 @@ def compare_runs(
         slices=slices_of_runs((a, b), paired, judged.verdicts[0], slices, options, slice_min)
         if slices
         else None,
+        cluster=options.cluster,
     )
 
 
 def _items(
-    a: RunRecord, b: RunRecord, options: VerdictOptions, *, test: bool
-) -> tuple[ItemsDiff | None, PairedItems | None]:
+    a: RunRecord, b: RunRecord, asked: str | None, *, test: bool
+) -> tuple[ItemsDiff | None, PairedItems | None, list[Circumstance]]:
+    """Return which items differ, the items in pairs for the tests, and why they are not in clusters though declared."""
     if not (a.has_items() and b.has_items()):
-        return None, None
+        return None, None, []
     before, after = a.items(), b.items()
     found = diff_items(before, after)
-    return found, PairedItems(before, after, options.cluster) if test else None
+    if not test:
+        return found, None, []
+    if asked is not None:
+        return found, PairedItems(before, after, None if asked == NO_CLUSTER else asked), []
+    declared = a.cluster if a.cluster == b.cluster else None
+    try:
+        return found, PairedItems(before, after, declared), []
+    except InvalidData as error:
+        alone = Circumstance("data", f"every item is tested as if it stood alone: {error}")
+        return found, PairedItems(before, after), [alone]
 
 
 def _param_changes(a: RunRecord, b: RunRecord) -> tuple[ParamChange, ...]:
-    before, after = flatten(a.params), flatten(b.params)
+    before, after = (flatten(run.params) | _long_overrides(run) for run in (a, b))
     return tuple(
         ParamChange(name, before.get(name), after.get(name))
         for name in dict.fromkeys([*before, *after])
         if (name in before) != (name in after) or before[name] != after[name]
     )
+
+
+def _long_overrides(run: RunRecord) -> dict[str, Any]:
+    """Return what was set on the command line and is no single value: lists and objects are not among the parameters."""
+    asked = run.run_file().invocation
+    if asked is None:
+        return {}
+    known = flatten(run.params)
+    return {
+        name: value
+        for name, value in asked.overrides.items()
+        if isinstance(value, list | dict) and name not in known
+    }
 
 
 def _circumstances(a: RunRecord, b: RunRecord) -> list[Circumstance]:

@@ -15,6 +15,7 @@ import msgspec
 from corrida.analysis.compare import Comparison, compare_runs
 from corrida.analysis.gate_judgement import GateOutcome, RuleResult, judge_rule, judge_slices, verdict_of
 from corrida.analysis.gate_rules import GateRule
+from corrida.analysis.metric_pairs import pairs_of_metric
 from corrida.analysis.metric_tests import VerdictOptions
 from corrida.analysis.metrics_diff import compare_metrics
 from corrida.analysis.paired_items import PairedItems
@@ -196,13 +197,13 @@ def _judge_with_slices(rule: GateRule, comparison: Comparison) -> RuleResult:
         return result
     if verdict is None or verdict.tested is None or verdict.direction is None:
         return result  # in doubt already
-    paired = PairedItems(comparison.a.items(), comparison.b.items(), rule.cluster)
+    paired = PairedItems(comparison.a.items(), comparison.b.items(), comparison.cluster)
     found = find_slices(
-        paired,
+        pairs_of_metric(comparison.a, comparison.b, paired, rule.metric).paired or paired,
         verdict.tested,
         rule.slice_specs,
         metric=rule.metric,
         direction=verdict.direction,
-        options=VerdictOptions(confidence=rule.confidence, cluster=rule.cluster),
+        options=VerdictOptions(confidence=rule.confidence, cluster=comparison.cluster),
     )
     return judge_slices(result, found)

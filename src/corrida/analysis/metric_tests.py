@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from corrida.analysis.statistics.difference import Difference
 
 _MOST_RESAMPLES = 1_000_000
+# As the name of a column: no clusters, whatever the runs declare.
+NO_CLUSTER = "none"
 
 
 class VerdictOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +29,8 @@ class VerdictOptions(msgspec.Struct, frozen=True, kw_only=True):
         margin: absolute; differences inside ±margin do not matter. When not given, 0.01 for a metric that has a
             least and a greatest value, else 1 % of its value in A.
         resamples: of the bootstrap and of the swaps.
-        cluster: the column of the items that says which of them belong together.
+        cluster: the column of the items that says which of them belong together; None takes the one that both runs
+            declare, ``"none"`` treats every item alone.
         seed: of the random numbers.
     """
 

@@ -50,6 +50,7 @@ class PairedItems:
         only_a: how many only A has.
         only_b: how many only B has.
         other_truth: how many shared ones have another expected answer; they are not compared.
+        clustered_by: the column by which items belong together; None when each stands alone.
 
     Raises:
         InvalidData: there is no column ``cluster``, or it is not the same in both runs.
@@ -73,6 +74,7 @@ class PairedItems:
         self._rows = rows
         self._keep(~self._differ("expected"))
         self.other_truth = self.shared - self._rows.height
+        self.clustered_by = cluster
         self.cluster = None if cluster is None else self._clusters(cluster)
 
     def select(self, chosen: pl.Series) -> PairedItems:
@@ -88,6 +90,29 @@ class PairedItems:
         part._keep(chosen)
         part.shared, part.only_a, part.only_b, part.other_truth = part._rows.height, 0, 0, 0
         return part
+
+    def across(self, in_a: tuple[str, str], in_b: tuple[str, str]) -> PairedItems | None:
+        """Return the rows of A with one value in a column and those of B with another, where they are of the same item.
+
+        Args:
+            in_a: column and value that the rows of A have.
+            in_b: the same of B.
+
+        Returns:
+            None when a table has no such column, or no column ``item`` that says once of which item a row is.
+        """
+        import polars as pl
+
+        parts = []
+        for side, where in ((self.a, in_a), (self.b, in_b)):
+            inside = side.inside(where)
+            if inside is None or "item" not in side.frame.columns:
+                return None
+            part = side.frame.filter(inside).with_columns(item_id=pl.col("item").cast(pl.String))
+            if part["item_id"].null_count() or part["item_id"].is_duplicated().any():
+                return None
+            parts.append(part)
+        return PairedItems(parts[0], parts[1], self.clustered_by)
 
     @property
     def size(self) -> int:
@@ -133,15 +158,28 @@ class PairedItems:
             in_a, in_b = in_a[self._rows["a"]], in_b[self._rows["b"]]
         first = in_a.columns[0]
         known_a, known_b = in_a[first].is_not_null(), in_b[first].is_not_null()
-        known = known_a & known_b
+        known, relevant = known_a & known_b, self._relevant(measure)
+        one_sided = known_a ^ known_b
+        unknown = int((~known if relevant is None else relevant & ~known).sum())
+        one_sided = one_sided if relevant is None else relevant & one_sided
+        counted = known if relevant is None else relevant & known
         cluster = self.cluster
-        if not known.all():
-            in_a, in_b = in_a.filter(known), in_b.filter(known)
-            cluster = None if cluster is None else cluster.filter(known)
+        if not counted.all():
+            in_a, in_b = in_a.filter(counted), in_b.filter(counted)
+            cluster = None if cluster is None else cluster.filter(counted)
         if cluster is not None and cluster.n_unique() == len(cluster):
             cluster = None  # every item stands alone
         count = _label_patterns if measure.averages_labels else _patterns
-        return Measured(count(in_a, in_b, cluster), known.len() - in_a.height, int((known_a ^ known_b).sum()))
+        return Measured(count(in_a, in_b, cluster), unknown, int(one_sided.sum()))
+
+    def _relevant(self, measure: Measure) -> pl.Series | None:
+        """Return which compared items a measure counts in at least one run; None for all."""
+        if measure.where is None:
+            return None
+        in_a, in_b = self.a.inside(measure.where), self.b.inside(measure.where)
+        if in_a is None or in_b is None:
+            return None
+        return self._gather(in_a, "a") | self._gather(in_b, "b")
 
     def bounds(self, measure: Measure) -> tuple[float, float] | None:
         """Return between what the difference lies over the items of either run, whatever the missing answers are.

@@ -78,11 +78,9 @@ class RunItems:
             return None
         names, expressions, frame = made
         if measure.where is not None:
-            column, value = measure.where
-            kind = self.frame.schema.get(column)
-            if kind is None or kind.is_nested() or kind == pl.Object:
+            inside = self.inside(measure.where)
+            if inside is None:
                 return None
-            inside = (self.frame[column].cast(pl.String) == value).fill_null(False)
             nothing = pl.lit("") if measure.averages_labels else pl.lit(0.0)
             frame = frame.with_columns(_inside=inside)
             expressions = [
@@ -90,6 +88,16 @@ class RunItems:
                 for e in expressions
             ]
         return frame.select(e.alias(name) for name, e in zip(names, expressions, strict=True))
+
+    def inside(self, where: tuple[str, str]) -> pl.Series | None:
+        """Return which items have a value in a column; None when there is no such column of single values."""
+        import polars as pl
+
+        column, value = where
+        kind = self.frame.schema.get(column)
+        if kind is None or kind.is_nested() or kind == pl.Object:
+            return None
+        return (self.frame[column].cast(pl.String) == value).fill_null(False)
 
     @cached_property
     def _facts(self) -> pl.DataFrame:

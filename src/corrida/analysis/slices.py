@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from corrida.analysis.measures import Measure, parse_measure
+from corrida.analysis.metric_pairs import pairs_of_metric
 from corrida.analysis.metric_tests import VerdictOptions
 from corrida.analysis.segments import ItemSegment, SkippedColumn, find_segments, read_specs
 from corrida.errors import BadInput
@@ -259,9 +260,9 @@ def slices_of_runs(
     Raises:
         BadInput: as of :func:`find_slices`.
     """
-    if paired is not None and verdict.tested is not None:
+    if paired is not None and verdict.tested is not None and verdict.metric is not None:
         return find_slices(
-            paired,
+            pairs_of_metric(*runs, paired, verdict.metric).paired or paired,
             verdict.tested,
             specs,
             metric=verdict.metric,

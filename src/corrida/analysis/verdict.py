@@ -14,6 +14,7 @@ import msgspec
 
 from corrida.analysis.directions import direction_of
 from corrida.analysis.measures import candidates
+from corrida.analysis.metric_pairs import pairs_of_metric
 from corrida.analysis.metric_tests import LeftOut, MetricTest, VerdictOptions, metric_test
 from corrida.analysis.metrics_diff import MetricChange
 from corrida.analysis.verdict_text import cautions_of_test, sentence_of_test, shown, untested_sentence
@@ -132,14 +133,21 @@ def judge(
         InvalidMetric: a declared measure cannot be read.
     """
     chosen = list(dict.fromkeys(names)) or [name for name in [_primary(a, b, metrics)] if name]
-    declared = {**a.measures, **b.measures}
     tests: dict[str, MetricTest] = {}
+    notes: dict[str, str] = {}
     for change in metrics:
         if paired is None:
             break
+        pairs = pairs_of_metric(a, b, paired, change.name)
+        if pairs.note:
+            notes[change.name] = pairs.note
+        if pairs.paired is None:
+            continue
         # A metric that decides is tested also where items and logged values disagree, and that is said.
         lenient = change.name in chosen
-        test = metric_test(paired, change, declared, options or VerdictOptions(), only_agreeing=not lenient)
+        test = metric_test(
+            pairs.paired, change, pairs.declared, options or VerdictOptions(), only_agreeing=not lenient
+        )
         if test is not None:
             tests[change.name] = test
     adjusted = _adjusted(tests, chosen) | _adjusted(tests, [name for name in tests if name not in chosen])
@@ -150,7 +158,8 @@ def judge(
         change = by_name.get(name, MetricChange(name, None, None, None, None, None))
         p = adjusted.get(name) if len(chosen) > 1 else None
         verdict = _verdict(a, b, change, tests.get(name), p, paired)
-        said = (*cautions, *_odd_direction(change), *verdict.cautions)
+        noted = (notes[name],) if name in notes else ()
+        said = (*cautions, *noted, *_odd_direction(change), *verdict.cautions)
         verdicts.append(msgspec.structs.replace(verdict, cautions=said))
     if not verdicts:
         sentence = "no metric decides; name one with --metric"
@@ -281,6 +290,8 @@ def _why_untested(
             if not paired.shared
             else "no shared item has the same truth in both runs"
         )
+    if change.name in a.measures.keys() & b.measures.keys() and test is None:
+        return "each run measures it in its own way"
     if test is not None:
         return f"no shared item says anything of {test.measure}"
     return _nothing_in_items(a, b, change, paired) or (

@@ -28,7 +28,11 @@ _AT_ONCE = 50
 @click.option(
     "--metric", "metrics", metavar="NAME", multiple=True, help="The metric that decides; may be repeated."
 )
-@click.option("--cluster", metavar="COLUMN", help="Items with one value in this column belong together.")
+@click.option(
+    "--cluster",
+    metavar="COLUMN",
+    help="Items with one value in this column belong together; none takes each alone [default: as both runs say].",
+)
 @click.option(
     "--confidence", type=float, default=0.95, show_default=True, help="Of the intervals, between 0 and 1."
 )

@@ -6,10 +6,14 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from corrida.cli.common import say, store_option
+
+if TYPE_CHECKING:
+    from corrida.demos import Command, Demo, Generate, Replace
 
 
 @click.command()
@@ -21,15 +25,13 @@ from corrida.cli.common import say, store_option
 )
 @store_option
 def demo(name: str, to: str | None, *, store: str | None) -> int:
-    """Lay out a small project with real data and run it: list, compare, and how to get back.
+    """Lay out a small project and run it: list, compare, and what to do next.
 
-    NAME is the demo: `matching`, the default, or `verdicts`, which asks what is better, worse or chance. Its runs are kept in its own folder, unless --store names
+    NAME is the demo: `matching`, the default, on real job titles; `verdicts`, which asks of the same titles what is
+    better, worse or chance; or `evaluation` on a made-up classroom. Its runs are kept in its own folder, unless --store names
     another.
     """
-    from corrida.analysis.config_diff import diff_configs, explain
-    from corrida.cli.main import run_cli
-    from corrida.demos import Replace, find_demo, lay_out, read_step
-    from corrida.runs.files import atomic_write
+    from corrida.demos import Command, find_demo, lay_out
 
     chosen = find_demo(name)
     kept: tuple[str, ...] = () if store is None else ("--store", os.path.abspath(store))  # noqa: PTH100
@@ -39,24 +41,16 @@ def demo(name: str, to: str | None, *, store: str | None) -> int:
     place = os.path.relpath(folder, here)
     where = "this folder" if place == "." else f"{place}/"
     _say(f"{chosen.title}.\nThe project is in {where}; every command below is run there.")
+    for sentence in chosen.left_out():
+        _say(sentence)
     os.chdir(folder)
     elsewhere = os.environ.pop("CORRIDA_DIR", None)  # the demo's runs belong into its own folder
     try:
         for step in chosen.steps:
             _say(f"\n── {step.told}")
-            if isinstance(step, Replace):
-                target = Path(step.target)
-                new = read_step(chosen, step.source)
-                for file in diff_configs({step.target: target.read_bytes()}, {step.target: new}).files:
-                    for line in explain(file):
-                        say(f"  {line}")
-                atomic_write(target, new)
-                continue
-            arguments = (*step.arguments, *kept)
-            say(f"$ corrida {_typed(arguments)}", bold=True)
-            sys.stdout.flush()
-            code = run_cli(list(arguments))
-            if code != step.code:
+            code = _play(chosen, step, kept)
+            wanted = step.code if isinstance(step, Command) else 0
+            if code != wanted:
                 return code or 1
             if code:
                 _say(f"(exit code {code})")
@@ -72,10 +66,41 @@ def demo(name: str, to: str | None, *, store: str | None) -> int:
     return 0
 
 
+def _play(chosen: Demo, step: Replace | Command | Generate, kept: tuple[str, ...]) -> int:
+    """Take a step, in the project folder.
+
+    Returns:
+        The exit code of a command; 0 for other steps.
+    """
+    from corrida.analysis.config_diff import diff_configs, explain
+    from corrida.cli.main import run_cli
+    from corrida.demos import Generate, Replace, read_step
+    from corrida.runs.files import atomic_write
+
+    if isinstance(step, Replace):
+        target = Path(step.target)
+        new = read_step(chosen, step.source)
+        for file in diff_configs({step.target: target.read_bytes()}, {step.target: new}).files:
+            for line in explain(file):
+                say(f"  {line}")
+        atomic_write(target, new)
+        return 0
+    if isinstance(step, Generate):
+        from corrida.pipelines.evaluation.generate import generate_classroom, write_classroom
+
+        written = write_classroom(generate_classroom(step.seed), Path(step.target))
+        say(f"  written with seed {step.seed}: {', '.join(f'{step.target}/{name}' for name in written)}")
+        return 0
+    arguments = (*step.typed, *kept)
+    say(f"$ corrida {_typed(arguments)}", bold=True)
+    sys.stdout.flush()
+    return run_cli(list(arguments))
+
+
 def _say(text: str) -> None:
     say(text, fg="cyan")
 
 
 def _typed(arguments: tuple[str, ...]) -> str:
     """Return a command as a person types it: quotes only where the shell needs them."""
-    return " ".join(f'"{a}"' if " " in a else a for a in arguments)
+    return " ".join(f'"{a}"' if set(a) & set(" []'|") else a for a in arguments)

@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 COMMANDS: dict[str, Entry] = {
     "init": Entry("corrida.cli.project:init", "Write a corrida.toml for this folder.", "Start"),
-    "demo": Entry("corrida.cli.demo:demo", "Lay out a small project and run it, on real data.", "Start"),
+    "demo": Entry("corrida.cli.demo:demo", "Lay out a small project and run it.", "Start"),
     "adopt": Entry("corrida.cli.adopt:adopt", "Make runs of an existing folder of results.", "Start"),
     "run": Entry("corrida.cli.run:run", "Run a pipeline and keep the run.", "Run"),
     "exec": Entry("corrida.cli.run:exec_", "Run any command and keep the run.", "Run"),
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "items": Entry("corrida.cli.items:items", "List the items of a run.", "Look"),
     "item": Entry("corrida.cli.item:item", "Show one item over all runs.", "Look"),
     "compare": Entry("corrida.cli.compare:compare", "Compare two runs.", "Look"),
+    "aggregate": Entry("corrida.cli.aggregate:aggregate", "Put runs of several seeds together.", "Look"),
     "report": Entry("corrida.cli.report:report", "Write a comparison as a page with figures.", "Look"),
     "rerun": Entry(
         "corrida.cli.replay:rerun", "Execute a run again and certify that it is the same.", "Prove"

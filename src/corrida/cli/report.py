@@ -16,7 +16,11 @@ from corrida.cli.common import open_project, say, store_option
 @click.option(
     "--metric", "metrics", metavar="NAME", multiple=True, help="The metric that decides; repeatable."
 )
-@click.option("--cluster", metavar="COLUMN", help="Items with one value in this column belong together.")
+@click.option(
+    "--cluster",
+    metavar="COLUMN",
+    help="Items with one value in this column belong together; none takes each alone [default: as both runs say].",
+)
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals.")
 @click.option("--margin", type=float, help="Differences inside ± this do not matter.")
 @click.option(

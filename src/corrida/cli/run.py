@@ -73,8 +73,13 @@ def _run_options(function: F) -> F:
 @click.option(
     "--items", metavar="FILE", help="Only the items of this file: ids, one a line, or a table or JSON list."
 )
+@click.option(
+    "--sweep", metavar="WHAT", help="Short for --set sweep.over=WHAT, of pipelines that sweep: threshold."
+)
 @_run_options
-def run(pipeline: str, items: str | None, *, as_json: bool, store: str | None, **given: Any) -> int:
+def run(
+    pipeline: str, items: str | None, sweep: str | None, *, as_json: bool, store: str | None, **given: Any
+) -> int:
     """Run PIPELINE, a name of corrida.toml or of `corrida pipelines`, and keep the run.
 
     Files and values given here win over those of corrida.toml.
@@ -83,6 +88,8 @@ def run(pipeline: str, items: str | None, *, as_json: bool, store: str | None, *
     from corrida.execute import relative_to_project, run_pipeline
 
     project = open_project(store)
+    if sweep is not None:
+        given["overrides"] = (*given["overrides"], f"sweep.over={sweep}")
     options = _options(project, given, items=relative_to_project(project, items) if items else None)
     done = run_pipeline(project, pipeline, options, argv=command_line(), progress=terminal_progress)
     _report(project, done, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Small projects with real data, each with the story that ``corrida demo`` plays."""
+"""Small projects, each with the story that ``corrida demo`` plays."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from corrida.demos.evaluation_story import EVALUATION
 from corrida.demos.matching_story import MATCHING
-from corrida.demos.story import Command, Demo, Replace
+from corrida.demos.story import Command, Demo, Generate, Replace
 from corrida.demos.verdicts_story import VERDICTS
 from corrida.errors import AlreadyExists, NotFound
 from corrida.runs.files import explained
 
-__all__ = ["DEMOS", "Command", "Demo", "Replace", "find_demo", "lay_out", "read_step"]
+__all__ = ["DEMOS", "Command", "Demo", "Generate", "Replace", "find_demo", "lay_out", "read_step"]
 
-DEMOS = {demo.name: demo for demo in (MATCHING, VERDICTS)}
+DEMOS = {demo.name: demo for demo in (MATCHING, VERDICTS, EVALUATION)}
 
 
 def find_demo(name: str) -> Demo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import NamedTuple
 
 
@@ -13,12 +14,57 @@ class Replace(NamedTuple):
     target: str
 
 
+class Generate(NamedTuple):
+    """A step: a synthetic classroom is written to a folder of the project (see the evaluation pipeline)."""
+
+    told: str
+    seed: int
+    target: str
+
+
+class Optional(NamedTuple):
+    """What is not part of the base installation, and what a demo does without it.
+
+    Attributes:
+        modules: all of them are needed.
+        missing: the sentence that says what is left out, and what to install.
+        there: arguments that a command gets when they are installed.
+        without: arguments that it gets when they are not.
+    """
+
+    modules: tuple[str, ...]
+    missing: str
+    there: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def installed(self) -> bool:
+        """Tell whether all modules are there, without importing them."""
+        return all(find_spec(module) is not None for module in self.modules)
+
+
 class Command(NamedTuple):
-    """A step: a command of corrida, typed in the project folder, and the exit code that it has to end with."""
+    """A step: a command of corrida, typed in the project folder.
+
+    Attributes:
+        told: what is said before it.
+        arguments: of ``corrida``.
+        code: the exit code that it has to end with.
+        optional: adds arguments by what is installed.
+    """
 
     told: str
     arguments: tuple[str, ...]
     code: int = 0
+    optional: tuple[Optional, ...] = ()
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The arguments, with those that go with what is installed."""
+        more = (
+            argument for one in self.optional for argument in (one.there if one.installed else one.without)
+        )
+        return (*self.arguments, *more)
 
 
 class Demo(NamedTuple):
@@ -32,5 +78,10 @@ class Demo(NamedTuple):
     name: str
     project: str
     title: str
-    steps: tuple[Replace | Command, ...]
+    steps: tuple[Replace | Command | Generate, ...]
     next_steps: tuple[str, ...]
+
+    def left_out(self) -> list[str]:
+        """Return a sentence for everything that the demo leaves out, as it is not installed."""
+        wanted = [one for step in self.steps if isinstance(step, Command) for one in step.optional]
+        return list(dict.fromkeys(one.missing for one in wanted if not one.installed))

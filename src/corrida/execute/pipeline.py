@@ -254,8 +254,13 @@ def _run(
         if outcome.items is not None:
             writer.log_items(outcome.items)
         measures = {name: str(parse_measure(text)) for name, text in outcome.measures.items()}
+        _check_cluster(outcome)
         writer.describe(
-            summary=outcome.summary, dataset=outcome.dataset, measures=measures, findings=outcome.findings
+            summary=outcome.summary,
+            dataset=outcome.dataset,
+            measures=measures,
+            findings=outcome.findings,
+            cluster=outcome.cluster,
         )
     except StoreError:
         raise
@@ -264,6 +269,16 @@ def _run(
     ) as error:  # the work is done, and what it gave cannot be used: that is a run which failed
         raise _failed(writer, error) from error
     return outcome
+
+
+def _check_cluster(outcome: Outcome) -> None:
+    """Refuse a column of clusters that the items lack."""
+    if outcome.cluster is not None and (
+        outcome.items is None or outcome.cluster not in outcome.items.columns
+    ):
+        raise InvalidData(
+            f"the items have no column {outcome.cluster!r}, which the pipeline gives as clusters"
+        )
 
 
 def _warn_of_other_items(writer: RunWriter, outcome: Outcome, item_ids: frozenset[str]) -> None:

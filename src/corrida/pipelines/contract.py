@@ -75,6 +75,8 @@ class Outcome:
             comparison tests them; the grammar stands in docs/verdicts.md.
         findings: results that are words, by name, such as ``{"best_config": "semantic+rubric+gpt"}``; a column of
             ``corrida list`` shows one as ``findings.best_config``.
+        cluster: the column of the items that says which of them belong together, such as the student who gave the
+            answers; comparisons draw and swap them as wholes. None when every item stands alone.
     """
 
     metrics: Mapping[str, float]
@@ -83,6 +85,7 @@ class Outcome:
     summary: str = ""
     measures: Mapping[str, str] = field(default_factory=dict)
     findings: Mapping[str, str] = field(default_factory=dict)
+    cluster: str | None = None
 
 
 class Recorder(Protocol):

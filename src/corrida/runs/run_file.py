@@ -134,6 +134,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     directions: dict[str, Direction] = {}
     measures: dict[str, str] = {}
     findings: dict[str, str] = {}
+    cluster: str | None = None
     columns: tuple[Column, ...] = ()
     summary: str | None = None
     item_counts: dict[str, int] | None = None

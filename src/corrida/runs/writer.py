@@ -92,6 +92,7 @@ class RunWriter(RunLog):
         self._dataset: dict[str, Any] = {}
         self._summary = ""
         self._findings: dict[str, str] = {}
+        self._cluster: str | None = None
         self._failure: Failure | None = None
         self._unsealed: tuple[Literal["finished", "failed"], Failure | None] | None = None
         self._git_state: tuple[Git | None, bytes] | None = None
@@ -170,6 +171,7 @@ class RunWriter(RunLog):
         dataset: Mapping[str, Any] | None = None,
         measures: Mapping[str, str] | None = None,
         findings: Mapping[str, str] | None = None,
+        cluster: str | None = None,
     ) -> None:
         """Set the sentence that sums the run up, and add facts of the dataset to its manifest.
 
@@ -178,6 +180,7 @@ class RunWriter(RunLog):
             dataset: facts by name.
             measures: how metrics come about from the items, by the name of the metric: ``{"f1": "f1_macro"}``.
             findings: results that are words, by name: ``{"best_model": "ridge"}``.
+            cluster: the column of the items that says which of them belong together.
 
         Raises:
             RunSealed, StoreError: as for :meth:`log`.
@@ -193,7 +196,8 @@ class RunWriter(RunLog):
                 self._summary = text(summary)
             if findings:
                 self._findings |= {str(name): text(value) for name, value in findings.items()}
-            if summary or measures or findings:
+            self._cluster = cluster or self._cluster
+            if summary or measures or findings or cluster:
                 self._write_run_file(seal=False)
 
     def take_over(self, *, rename: bool = False) -> None:
@@ -365,6 +369,7 @@ class RunWriter(RunLog):
             "directions": dict(spec.directions),
             "measures": dict(spec.measures),
             "findings": self._findings,
+            "cluster": self._cluster,
             "columns": list(spec.columns),
             "configs": self._configs,
             "config_patterns": list(spec.config_patterns),

@@ -191,3 +191,86 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     )
     got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert got.stdout.strip() == "[]"
+
+
+def test_compare_takes_the_clusters_that_the_runs_declare(classroom: Path, corrida: Any) -> None:
+    run(corrida, "--run-tag", "a", "--set", "matchers.use=[fuzzy]")
+    run(corrida, "--run-tag", "b", "--set", "matchers.use=[fuzzy]", "--set", "matchers.fuzzy.threshold=0.9")
+    assert json.loads((classroom / "runs" / "run_a" / "run.json").read_text())["cluster"] == "cluster"
+    metric = ("--metric", "strategy.baseline.micro_f1", "--json")
+    told = corrida("compare", "run_a", "run_b", *metric).json["verdict"]
+    assert (told["items"], told["clusters"]) == (
+        24,
+        4,
+    )  # twelve items in two cells of the strategy; four students
+    alone = corrida("compare", "run_a", "run_b", "--cluster", "none", *metric).json["verdict"]
+    assert (alone["items"], alone["clusters"]) == (24, None)
+    other = corrida("compare", "run_a", "run_b", "--cluster", "item", *metric).json["verdict"]
+    assert other["clusters"] == 12
+    assert "no column 'pupil'" in corrida.refuses("compare", "run_a", "run_b", "--cluster", "pupil")
+    # Other students for the same items: each stands alone, and that is said.
+    truth = classroom / "data" / "truth.jsonl"
+    truth.write_text(truth.read_text().replace("é3", "é0").replace("\\u00e93", "é0"))
+    run(corrida, "--run-tag", "c", "--set", "matchers.use=[fuzzy]")
+    found = corrida("compare", "run_a", "run_c", *metric).json
+    assert found["verdict"]["clusters"] is None
+    assert any("as if it stood alone" in one["text"] for one in found["circumstances"])
+
+
+def test_lists_set_on_the_command_line_are_among_the_changes(classroom: Path, corrida: Any) -> None:
+    run(corrida, "--run-tag", "a")
+    run(corrida, "--run-tag", "b", "--set", "matchers.use=[fuzzy]")
+    params = corrida("compare", "run_a", "run_b", "--json").json["configs"]["params"]
+    assert {"name": "matchers.use", "a": None, "b": ["fuzzy"]} in params
+
+
+def test_a_strategy_may_not_read_the_truth(classroom: Path, corrida: Any) -> None:
+    detectors = "detectors=[{kind: retrieval, strategies: {all: [topic, labels]}}]"
+    said = corrida.refuses("run", "evaluation", "--config", "evaluation.yaml", "--set", detectors)
+    assert "reads the column 'labels', which holds the true labels" in said
+    assert corrida("list", "--json").json == []
+
+
+def test_a_seed_below_zero_is_refused(classroom: Path, corrida: Any) -> None:
+    said = corrida.refuses("run", "evaluation", "--config", "evaluation.yaml", "--seed", "-5")
+    assert "The seed is -5" in said
+    assert corrida("list", "--json").json == []
+
+
+def test_nothing_found_names_no_best_cell(classroom: Path, corrida: Any) -> None:
+    (classroom / "data" / "detections.csv").write_text(
+        "item,model,strategy,name,description,confidence\nq1,m,s,,,\n"
+    )
+    got = run(corrida, "--run-tag", "a", "--set", "matchers.use=[fuzzy]")
+    assert got["metrics"]["best_f1"] == 0
+    shown = corrida("show", "run_a").out
+    assert "1 cell over 12 items: F1 is 0 everywhere, as no true label was found." in shown
+    assert "findings" not in json.loads((classroom / "runs" / "run_a" / "run.json").read_text())
+
+
+def test_the_best_cells_of_two_runs_are_compared_though_they_are_others(
+    classroom: Path, corrida: Any
+) -> None:
+    run(corrida, "--run-tag", "a", "--set", "matchers.use=[fuzzy]")
+    detections = classroom / "data" / "detections.csv"
+    said = detections.read_text().replace("rubric_only", "socratic")
+    detections.write_text(
+        "".join(line for line in said.splitlines(keepends=True) if not line.startswith("q2,"))
+    )
+    run(corrida, "--run-tag", "b", "--set", "matchers.use=[fuzzy]")
+    verdict = corrida("compare", "run_a", "run_b", "--json").json["verdict"]
+    # Eight labels: all are found in A, and all but that of q2 in B.
+    assert verdict["a"] == 1
+    assert verdict["b"] == pytest.approx(2 * 7 / (2 * 7 + 0 + 1))
+    assert (verdict["items"], verdict["clusters"], verdict["tested"]) == (12, 4, "counted_f1")
+    assert any("cell=fuzzy+socratic+gpt-5.1 in B" in caution for caution in verdict["cautions"])
+    sliced = corrida("compare", "run_a", "run_b", "--slices", "seeded", "--slice-min", "2", "--json").json
+    assert [one["items"] for one in sliced["slices"]["found"]] == [8]  # without labels there is no F1
+
+
+def test_thresholds_are_swept(classroom: Path, corrida: Any) -> None:
+    run(corrida, "--run-tag", "a", "--sweep", "threshold", "--set", "matchers.use=[fuzzy]")
+    (swept,) = json.loads((classroom / "runs" / "run_a" / "evaluation.json").read_text())["sweeps"]
+    assert (swept["clusters_choosing"], swept["clusters_reporting"]) == (2, 2)
+    said = corrida.refuses("run", "evaluation", "--config", "evaluation.yaml", "--sweep", "matcher")
+    assert "sweep.over: invalid enum value 'matcher'" in said

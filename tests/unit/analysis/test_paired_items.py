@@ -146,3 +146,18 @@ def test_rows_are_counted_as_a_group_by_counts_them(first):
     expected = frame.group_by(frame.columns).len().sort(frame.columns)
     assert rows.equals(expected.select(frame.columns))
     assert counts.tolist() == expected["len"].to_list()
+
+
+def test_a_condition_leaves_the_other_items_out():
+    group = ["x" if n < 50 else "y" for n in range(200)]
+    a, b = _frame(1, group=group), _frame(2, group=group)
+    b = b.with_columns(
+        expected=pl.when(pl.col("item_id").is_in(["i0", "i199"])).then(None).otherwise("expected")
+    )
+    a = a.with_columns(expected=b["expected"])
+    part = PairedItems(a, b).measured(parse_measure("accuracy where group=x"))
+    assert (part.pairs.units, part.unknown) == (49, 1)
+    alone = PairedItems(a[:50], b[:50]).measured(parse_measure("accuracy"))
+    assert part.pairs.totals[0].tolist() == alone.pairs.totals[0].tolist()
+    moved = b.with_columns(group=pl.when(pl.col("item_id") == "i60").then(pl.lit("x")).otherwise("group"))
+    assert PairedItems(a, moved).measured(parse_measure("accuracy where group=x")).pairs.units == 50

@@ -12,7 +12,8 @@ import pytest
 
 from corrida.pipelines.contract import ConfigFile, Data
 from corrida.pipelines.matching import pipeline
-from corrida.pipelines.matching.text import singular, tokens
+from corrida.pipelines.matching.text import singular
+from corrida.pipelines.text import tokens
 
 DEMO = Path(str(files("corrida"))) / "demos" / "matching"
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corrida.pipelines.matching.text import contains, fold, phrase, searchable, singular, tokens
+from corrida.pipelines.matching.text import contains, phrase, searchable, singular
+from corrida.pipelines.text import fold, tokens
 
 
 def found(wanted, text, match="word"):

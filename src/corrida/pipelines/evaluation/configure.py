@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from corrida.errors import InvalidConfig
+from corrida.pipelines.conversion import convert
 from corrida.pipelines.evaluation.embeddings import THRESHOLDS
 from corrida.pipelines.evaluation.settings import EvaluationConfig
-from corrida.pipelines.matching.configure import convert
 from corrida.pipelines.registry import merge_configs
 
 if TYPE_CHECKING:

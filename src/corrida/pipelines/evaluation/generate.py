@@ -124,7 +124,8 @@ def generate_classroom(seed: int, shape: Shape | None = None, *, detections: boo
     topics = list(QUESTIONS)[: shape.questions]
     places = [(student, topic) for student in range(1, shape.students + 1) for topic in topics]
     planted = set(draw.sample(range(len(places)), round(shape.planted * len(places))))
-    truth, traps = [], {}
+    truth: list[dict[str, Any]] = []
+    traps: dict[str, Misconception | None] = {}
     for place, (student, topic) in enumerate(places):
         item = f"{seed}-s{student:02d}-q{topics.index(topic) + 1}"
         labels, near, answer = _answer(topic, shape, draw, planted=place in planted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from corrida.errors import InvalidConfig
 from corrida.pipelines.contract import Column, Data, Direction, Outcome, Recorder
 from corrida.pipelines.evaluation.configure import configure
 
@@ -82,6 +83,10 @@ class EvaluationPipeline:
         from corrida.pipelines.evaluation.taxonomy import load_taxonomy
         from corrida.pipelines.evaluation.truth import load_truth
 
+        if (data.seed or 0) < 0:
+            raise InvalidConfig(
+                f"The seed is {data.seed}; that of an evaluation is 0 or more, as its random numbers start from it."
+            )
         sources = find_sources(data, config)
         taxonomy = load_taxonomy(sources.taxonomy, config.columns.taxonomy)
         whole = load_truth(sources.truth, config.columns.truth, taxonomy)
@@ -137,7 +142,13 @@ class _Found:
         pairs = {pair for frame in frames for pair in frame.select("strategy", "model").unique().iter_rows()}
         detectors = _detectors(config)
         for detector in detectors:
-            truth.text(detector.columns())  # a column that is missing is said before any work
+            columns = detector.columns()
+            if config.columns.truth.labels in columns:
+                raise InvalidConfig(
+                    f"detectors: a strategy reads the column {config.columns.truth.labels!r}, which holds the true labels: what "
+                    "is to be found would be given away. Take it out of the strategy."
+                )
+            truth.text(columns)  # a column that is missing is said before any work
         failed: list[Failed] = []
         facts: dict[str, object] = {}
         for number, detector in enumerate(detectors):
@@ -173,6 +184,7 @@ def _outcome(
     import msgspec
     import polars as pl
 
+    from corrida.pipelines.evaluation.detect.tally import spent
     from corrida.pipelines.evaluation.evaluate import evaluate
     from corrida.pipelines.evaluation.items import items_frame
     from corrida.pipelines.evaluation.metrics import flat_measures, flat_metrics, tables
@@ -215,15 +227,17 @@ def _outcome(
     recorder.save_text(
         "evaluation.json", msgspec.json.format(msgspec.json.encode(evaluation), indent=1).decode()
     )
-    write_report(evaluation, recorder)
+    if config.report:
+        write_report(evaluation, recorder)
     metrics = flat_metrics(evaluation)
     return Outcome(
         metrics,
         items_frame(said, columns, truth, taxonomy),
         dataset,
-        _summary(evaluation),
+        " ".join(filter(None, (_summary(evaluation), spent(list(found.facts.values()))))),
         flat_measures(evaluation, metrics),
-        {"best_config": evaluation.best.cell} if evaluation.best else {},
+        {"best_config": evaluation.best.cell} if evaluation.best and evaluation.best.f1.value else {},
+        cluster="cluster",  # an item has a row in every cell, so that rows belong together in any case
     )
 
 
@@ -253,14 +267,26 @@ def _thresholds(config: EvaluationConfig) -> dict[str, float]:
 
 def _summary(evaluation: Evaluation) -> str:
     """Say in one sentence which cell is best, and what may be as good."""
-    what = f"{len(evaluation.cells)} cells over {evaluation.items:,} items"
+    what = f"{_count(len(evaluation.cells), 'cell')} over {_count(evaluation.items, 'item')}"
     best = evaluation.best
     if best is None:
         return f"{what}: no F1, as no item has a label."
+    if not best.f1.value:
+        return f"{what}: F1 is 0 everywhere, as no true label was found."
     interval = "" if best.f1.low is None else f" ({best.f1.low:.3f} to {best.f1.high:.3f})"
-    others = len(best.tied)
-    tied = "" if not others else f"; {others} other{'' if others == 1 else 's'} may be as good"
+    # Where neither limit moves from 0, every resample of the items gave both cells the same F1.
+    same = {one.b for one in best.contrasts if not one.low and not one.high}
+    others = len([name for name in best.tied if name not in same])
+    parts = [
+        f"{_count(len(same), 'other')} {'has' if len(same) == 1 else 'have'} the same counts" if same else "",
+        f"{_count(others, 'other')} may be as good" if others else "",
+    ]
+    tied = "".join(f"; {part}" for part in parts if part)
     return f"{what}: best is {best.cell} with F1 {best.f1.value:.3f}{interval}{tied}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 pipeline = EvaluationPipeline()

@@ -93,8 +93,13 @@ def _banner(evaluation: Evaluation) -> Banner:
     text = f"{best.cell} has the greatest F1: {_interval(best.f1)}. "
     if not best.contrasts:
         return Banner(f"F1 {best.f1.value:.3f}", f"{text}There is no other cell to compare it with.")
+    # Where neither limit moves from 0, every resample of the items gave both cells the same F1.
+    same = {one.b for one in best.contrasts if not one.low and not one.high}
+    others = [name for name in best.tied if name not in same]
     if best.tied:
-        text += f"The difference from {_counted(len(best.tied), 'other cell')} of {len(best.contrasts)} may be chance; they are listed below."
+        parts = [f"{len(same)} {'has' if len(same) == 1 else 'have'} the same counts"] if same else []
+        parts += [f"{len(others)} may be as good, since the difference may be chance"] if others else []
+        text += f"Of {_counted(len(best.contrasts), 'other cell')} {'; '.join(parts)}. They are listed below."
     else:
         text += f"Each of the other {_counted(len(best.contrasts), 'cell')} is lower by more than chance."
     return Banner(f"F1 {best.f1.value:.3f}", text, "plain" if best.tied else "good")
@@ -188,7 +193,7 @@ def _means(evaluation: Evaluation) -> list[Part]:
         Line(
             "Means over cells, each counting the same; a cell in which a rate is not defined is left out of its mean.",
             "quiet",
-        )  # fmt: skip
+        )
     )
     return parts
 
@@ -311,7 +316,7 @@ def _thresholds(evaluation: Evaluation) -> list[Part]:
         Line(
             "F1 is that of the half that had no part in choosing. This run used the thresholds of its configuration throughout.",
             "quiet",
-        )  # fmt: skip
+        )
     )
     return parts
 
@@ -392,7 +397,8 @@ def _limits(estimate: Estimate) -> str:
 
 
 def _difference(contrast: Contrast) -> str:
-    return f"{-contrast.difference:.3f} ({-contrast.high:.3f} to {-contrast.low:.3f})"
+    numbers = (round(-n, 3) + 0.0 for n in (contrast.difference, contrast.high, contrast.low))
+    return "{:.3f} ({:.3f} to {:.3f})".format(*numbers)
 
 
 def _judged(contrast: Contrast) -> str:

@@ -192,6 +192,7 @@ class EvaluationConfig(Config, frozen=True):
         detectors: make detections in the run.
         longest_text: characters of a text that matchers read; what is longer is shortened, and a warning says so.
         bins: of the reliability curve.
+        report: write report.md with pictures and report.html.
     """
 
     truth: Name | None = None
@@ -207,5 +208,6 @@ class EvaluationConfig(Config, frozen=True):
     bootstrap: Bootstrap = Bootstrap()
     sweep: SweepSettings = SweepSettings()
     bins: Annotated[int, msgspec.Meta(ge=2, le=100)] = 10
+    report: bool = True
     version: str = ""
     description: str = ""

@@ -166,6 +166,12 @@ def _labels(frame: pl.DataFrame, path: Path, columns: TruthColumns) -> list[list
     elif series.null_count() == frame.height:
         values = [None] * frame.height
     else:
+        if series.dtype.is_nested() or series.dtype.is_object():
+            row = series.is_not_null().arg_true()[0]
+            raise InvalidData(
+                f"{shown(path)}: column {columns.labels!r} holds {series.dtype} at {rows_named(path, [row])}; the labels of an "
+                "item are a list of ids, empty for a clean item."
+            )
         values = text_column(frame, path, columns.labels).to_list()
     return [_listed(value, columns.separator, path, row) for row, value in enumerate(values)]
 

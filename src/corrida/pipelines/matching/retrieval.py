@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corrida.errors import InvalidData
 from corrida.pipelines.inputs import read_table, require_columns, rows_named, shown, suggest, text_column
-from corrida.pipelines.matching.text import singular, tokens
+from corrida.pipelines.matching.text import singular
+from corrida.pipelines.text import tokens
 
 if TYPE_CHECKING:
     from pathlib import Path

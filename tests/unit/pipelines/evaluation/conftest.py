@@ -34,6 +34,7 @@ CONFIG = {
     },
     "matchers": {"use": ["fuzzy"]},
     "bootstrap": {"resamples": 200},
+    "report": False,
 }
 
 

@@ -184,3 +184,11 @@ def test_facts_of_the_dataset(classroom):
     classroom.write("dataset.yaml", "- 1\n")
     with pytest.raises(InvalidData, match="facts of the dataset are an object"):
         classroom.run()
+
+
+def test_labels_that_are_objects(classroom):
+    classroom.truth[0]["labels"] = {"a": 1}
+    with pytest.raises(
+        InvalidData, match=r"column 'labels' holds .* at line 1; the labels of an item are a list"
+    ):
+        classroom.run()

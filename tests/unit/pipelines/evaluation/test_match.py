@@ -10,7 +10,7 @@ from rapidfuzz.distance import Indel
 
 from corrida.errors import InvalidConfig
 from corrida.pipelines.evaluation.match.spelling import Spelling, words
-from corrida.pipelines.matching.text import tokens
+from corrida.pipelines.text import tokens
 
 from .conftest import detection
 

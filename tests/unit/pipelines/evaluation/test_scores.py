@@ -245,6 +245,10 @@ def test_a_swept_threshold_counts_as_a_run_with_that_threshold(classroom):
         assert max(p.counts.f1 for p in sweep.points) == next(
             p.counts.f1 for p in sweep.points if p.threshold == sweep.chosen
         )
+        as_good = [p.threshold for p in sweep.points if p.counts.f1 == max(q.counts.f1 for q in sweep.points)]
+        assert sweep.chosen == min(
+            as_good, key=lambda threshold: abs(threshold - 0.5)
+        )  # no move without a gain
     halves = {sweep.matcher: sweep for sweep in classroom.evaluation.sweeps}
     order = np.random.default_rng(4).permutation(10)
     for half, of in ((order[:5], "choosing"), (order[5:], "reporting")):

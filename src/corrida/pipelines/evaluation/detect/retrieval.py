@@ -22,7 +22,7 @@ from corrida.pipelines.evaluation.detect import Detected
 from corrida.pipelines.evaluation.detect.prompts import choices, label_texts
 from corrida.pipelines.evaluation.detect.rows import Row, detections_table
 from corrida.pipelines.evaluation.detect.settings import RetrievalStrategy
-from corrida.pipelines.matching.text import tokens
+from corrida.pipelines.text import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

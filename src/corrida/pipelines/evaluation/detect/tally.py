@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from corrida.pipelines.evaluation.detect.settings import EndpointDetector, EndpointModel
 
 _MILLION = 1_000_000
+_COUNTS = ("questions", "cached", "failed")
 
 
 @dataclass
@@ -93,3 +94,31 @@ def _tokens(usages: Sequence[Usage], model: EndpointModel, prefix: str) -> dict[
     if model.input is not None and model.output is not None:
         found[f"{prefix}cost"] = round((prompt * model.input + completion * model.output) / _MILLION, 6)
     return found
+
+
+def spent(facts: Sequence[object]) -> str:
+    """Say in a sentence what the endpoints of a run were asked and what that has cost.
+
+    Args:
+        facts: of the detectors; those that are not of endpoints are passed over.
+
+    Returns:
+        Nothing without an endpoint. Tokens and costs that are not known of every model are left out.
+    """
+    asked = [one for one in facts if isinstance(one, Mapping) and one.get("kind") == "endpoint"]
+    models = [(one["currency"], model) for one in asked for model in one["models"].values()]
+    if not models:
+        return ""
+    questions, cached, failed = (sum(model[name] for _, model in models) for name in _COUNTS)
+    parts = [f"{cached:,} of them cached"] if cached else []
+    parts += [f"{failed:,} without an answer"] if failed else []
+    if all("prompt_tokens" in model for _, model in models):
+        tokens = sum(model["prompt_tokens"] + model["completion_tokens"] for _, model in models)
+        parts.append(f"{tokens:,} tokens")
+    if all("cost" in model for _, model in models):
+        costs: dict[str, float] = {}
+        for currency, model in models:
+            costs[currency] = costs.get(currency, 0.0) + model["cost"]
+        parts.append(" and ".join(f"{cost:,.4g} {currency}" for currency, cost in costs.items()))
+    said = f"{questions:,} question{'' if questions == 1 else 's'} to endpoints"
+    return f"{said}: {', '.join(parts)}." if parts else f"{said}."

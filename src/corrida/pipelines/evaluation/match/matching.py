@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from corrida.pipelines.evaluation.match.spelling import Spelling
 from corrida.pipelines.evaluation.taxonomy import compared_text
-from corrida.pipelines.matching.text import fold
+from corrida.pipelines.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -155,7 +155,7 @@ def _shortened(rows: list[_Said], most: int, recorder: Recorder) -> list[_Said]:
     if not long:
         return rows
     recorder.warn(
-        f"{long:,} distinct detections have a text of more than {most:,} characters; matchers read its beginning only "
+        f"{f'{long:,} distinct detections have' if long > 1 else '1 detection has'} a text of more than {most:,} characters; matchers read its beginning only "
         "(longest_text)"
     )
     return [_Said(row.name[:most], row.description[:most], row.topic) for row in rows]

@@ -6,7 +6,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from corrida.pipelines.matching.text import tokens
+from corrida.pipelines.text import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from corrida.pipelines.matching.text import fold
+from corrida.pipelines.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -23,7 +23,8 @@ def sweep_thresholds(
     """Try thresholds for every matcher, over all of its cells together.
 
     The threshold with the greatest F1 on one half of the clusters is reported on the other half, which had no part in
-    choosing it; what it scores where it was chosen would be too good.
+    choosing it; what it scores where it was chosen would be too good. Of several with the greatest, the one nearest to
+    the threshold of the run is chosen.
 
     Args:
         said: the detections and the truth.
@@ -47,7 +48,9 @@ def sweep_thresholds(
         units = _units(said, result)
         here = _count(said, units, first, tried)
         points = tuple(SweepPoint(threshold=float(t), counts=c) for t, c in zip(tried, here, strict=True))
-        chosen = max(points, key=lambda point: (point.counts.f1 or 0.0, point.threshold)).threshold
+        # Of equally good ones that nearest to the configured: what gains nothing is no reason to move.
+        least_move = sorted(points, key=lambda point: abs(point.threshold - thresholds[matcher]))
+        chosen = max(least_move, key=lambda point: point.counts.f1 or 0.0).threshold
         there = _count(said, units, ~first, np.array([chosen, thresholds[matcher]]))
         found.append(
             Sweep(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from corrida.errors import EndpointFailed, InvalidConfig, MissingExtra
 from corrida.pipelines.evaluation.detect.settings import DetectorSettings
+from corrida.pipelines.evaluation.detect.tally import spent
 
 KEY = "sk-very-secret-1234"
 
@@ -422,3 +424,14 @@ def test_without_the_client(detect, endpoint, monkeypatch):
     monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(MissingExtra, match=r"pip install 'corrida\[endpoint\]'"):
         detect(endpoint(), ["a"])
+
+
+def test_what_was_spent_is_said_in_a_sentence(detect, endpoint, server, replies):
+    priced = endpoint(models={"m": {"input": 1, "output": 10}})
+    first, again = ([detect(priced, ["a", "b"]).facts] for _ in range(2))
+    assert re.fullmatch(r"2 questions to endpoints: [\d,]+ tokens, [\d.e-]+ USD\.", spent(first))
+    assert spent(again) == "2 questions to endpoints: 2 of them cached, 0 tokens, 0 USD."
+    free = detect(endpoint(models={"n": {}}), ["c"]).facts
+    assert "tokens" in spent([*first, free])
+    assert "USD" not in spent([*first, free])
+    assert spent([{"kind": "retrieval"}, {"name": "static"}]) == ""
