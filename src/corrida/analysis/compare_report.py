@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT_SHOWN = 8
 _CELL = 36
+_METRICS_SHOWN = 40
 _IDS_SHOWN = 8
 _SLICES = 10
 _OUTCOME_STYLES: dict[str, Style] = {
@@ -44,7 +45,7 @@ def comparison_blocks(
         comparison: the comparison.
         only_changed: leave out metrics that did not move and sections without a change.
         items: show at most so many differing items; 0 for all.
-        details: show every change of a configuration on a line of its own.
+        details: show every change of a configuration on a line of its own, and all of very many metrics.
     """
     blocks: list[Block] = [Line(f"{comparison.a.id} → {comparison.b.id}", "strong")]
     blocks += [
@@ -58,7 +59,7 @@ def comparison_blocks(
             Line(f"{counts.fixed} fixed, {counts.broken} broken of {counts.shared} shared items", "plain", 1)
         )
     blocks += _config_blocks(comparison, only_changed=only_changed, details=details)
-    blocks += _metric_blocks(comparison.metrics, only_changed=only_changed)
+    blocks += _metric_blocks(comparison, only_changed=only_changed, details=details)
     if comparison.slices is not None:
         blocks += slice_blocks(comparison.slices, items and max(items, _SLICES))
     blocks += _item_blocks(comparison, items)
@@ -149,13 +150,24 @@ def _value(value: Any) -> str:
     return format_number(value) if isinstance(value, float) else shorten(str(value), 60)
 
 
-def _metric_blocks(metrics: Sequence[MetricChange], *, only_changed: bool) -> list[Block]:
+def _shown_metrics(comparison: Comparison, *, only_changed: bool, details: bool) -> list[MetricChange]:
+    """Return the metrics to show: of very many those that are asked for, and those with the shortest names of parts."""
+    # What is missing, or not a number, is shown too.
+    metrics = [m for m in comparison.metrics if not only_changed or m.difference != 0]
+    if details or len(metrics) <= _METRICS_SHOWN:
+        return metrics
+    asked = {verdict.metric for verdict in comparison.verdicts}
+    depth = {m.name: 0 if m.name in asked else 1 + m.name.count(".") for m in metrics}
+    kept = {m.name for m in sorted(metrics, key=lambda m: depth[m.name])[:_METRICS_SHOWN]}
+    return [m for m in metrics if m.name in kept]
+
+
+def _metric_blocks(comparison: Comparison, *, only_changed: bool, details: bool) -> list[Block]:
     rows, styles = [], []
+    metrics = _shown_metrics(comparison, only_changed=only_changed, details=details)
     tested = any(metric.tested for metric in metrics)
     for metric in metrics:
-        moved = metric.difference != 0  # what is missing, or not a number, is shown too
-        if only_changed and not moved:
-            continue
+        moved = metric.difference != 0
         rows.append(
             [
                 metric.name,
@@ -171,7 +183,11 @@ def _metric_blocks(metrics: Sequence[MetricChange], *, only_changed: bool) -> li
         return [] if only_changed else [Heading("Metrics"), Line("neither run has metrics", "quiet", 1)]
     more = ("interval", "p (Holm)") if tested else ()
     table = Table(("metric", "A", "B", "difference", "", *more), rows, frozenset({1, 2, 3, 5, 6}), styles)
-    return [Heading("Metrics"), table]
+    blocks: list[Block] = [Heading("Metrics"), table]
+    left = sum(not only_changed or m.difference != 0 for m in comparison.metrics) - len(rows)
+    if left:
+        blocks.append(Line(f"… {left} more; --details shows all", "quiet", 1))
+    return blocks
 
 
 def _side(metric: MetricChange, *, tested: bool) -> str:

@@ -81,7 +81,9 @@ _AT_ONCE = 50
     show_default=True,
     help="Items to list; 0 for all.",
 )
-@click.option("--details", is_flag=True, help="Every change of a configuration on a line of its own.")
+@click.option(
+    "--details", is_flag=True, help="Every change of a configuration on a line of its own; all metrics."
+)
 @click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, as for a pull request.")
 @json_option
 @store_option

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 
 import corrida
+from corrida.analysis.blocks import to_text
+from corrida.analysis.compare_report import comparison_blocks
 
 
 @pytest.fixture
@@ -46,3 +48,17 @@ def test_all_is_known(pair, project):
     ):
         subprocess.run(["git", *command], cwd=project, check=True)
     assert pair(["data.csv"]) == "the same data, code, packages and machine"
+
+
+def test_of_very_many_metrics_those_with_the_shortest_names_are_shown(project):
+    for number in range(2):
+        with corrida.start_run(run_id=f"r{number}", primary_metric="deep.down.f1") as run:
+            cells = {f"cell.{n}.f1": n + number for n in range(60)}
+            run.log_metrics({"best": 1 + number, "deep.down.f1": number, **cells})
+    found = corrida.compare("r0", "r1")
+    text = to_text(comparison_blocks(found))
+    assert "\n  best " in text
+    assert "\n  deep.down.f1 " in text
+    assert "… 22 more; --details shows all" in text
+    assert "cell.59.f1" not in text
+    assert "cell.59.f1" in to_text(comparison_blocks(found, details=True))
