@@ -44,7 +44,7 @@ def test_with_the_base_installation_the_demo_says_what_is_missing(
             raise ImportError(name)
         return bring(name, *more, **options)
 
-    monkeypatch.setattr("corrida.demos.find_spec", lacking)
+    monkeypatch.setattr("corrida.demos.story.find_spec", lacking)
     monkeypatch.setattr(builtins, "__import__", refused)
     said = corrida("demo", "evaluation")
     assert "only the fuzzy matcher runs; pip install 'corrida[evaluation]'" in said.out
