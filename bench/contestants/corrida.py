@@ -128,6 +128,94 @@ def with_histories(store: str, count: str, items: str):
             run.log_metrics(metrics)
 
 
+class _Silent:
+    """The recorder of a pipeline that is not part of a run."""
+
+    def progress(self, items, **_shown):
+        return iter(items)
+
+    def warn(self, message):
+        raise SystemExit(message)
+
+
+def evaluation_matching(detections: str, labels: str):
+    """Match detections with labels by spelling and meaning, and say how long it took."""
+    import time
+
+    import numpy as np
+    import polars as pl
+
+    from bench.contestants import classroom
+    from corrida.pipelines.evaluation.embeddings import make_embedder
+    from corrida.pipelines.evaluation.match import match_detections
+    from corrida.pipelines.evaluation.settings import EvaluationConfig, Matchers
+    from corrida.pipelines.evaluation.taxonomy import Label, Taxonomy
+
+    known = classroom.labels(int(labels))
+    said, meant = classroom.detections(int(detections), known)
+    taxonomy = Taxonomy([Label(f"L{i}", name, text, None) for i, (name, text) in enumerate(known)])
+    columns = {"name": [name for name, _ in said], "description": [text for _, text in said], "topic": None}
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+    config, recorder = EvaluationConfig(matchers=Matchers(use=["fuzzy", "semantic"])), _Silent()
+    for _ in range(2):  # the first is the warm-up; each has an embedder that knows no text yet
+        started = time.perf_counter()
+        found = match_detections(
+            frame, taxonomy, config, lambda: make_embedder(config.embedding, recorder), recorder
+        )
+        seconds = time.perf_counter() - started
+    right = {name: float(np.mean(matched.label == np.array(meant))) for name, matched in found.items()}
+    if min(right.values()) < 0.5:
+        raise SystemExit(f"most detections got another label than the one that is meant: {right}")
+    return {"seconds": seconds, **right}
+
+
+def evaluation_grid(items: str, resamples: str):
+    """Give a grid its intervals, and say how long it took and how good its first cell is."""
+    import time
+    from pathlib import Path
+
+    import polars as pl
+
+    from bench.contestants import classroom
+    from corrida.pipelines.evaluation.match import Matched
+    from corrida.pipelines.evaluation.score.counting import Said
+    from corrida.pipelines.evaluation.score.grid import count_columns, make_grid
+    from corrida.pipelines.evaluation.settings import Bootstrap
+    from corrida.pipelines.evaluation.truth import Truth
+
+    graded = classroom.graded(int(items))
+    ids = [f"item_{i:05}" for i in range(int(items))]
+    students = [f"student_{i // classroom.CLUSTER:05}" for i in range(int(items))]
+    truth = Truth(
+        Path("truth"), pl.DataFrame(), ids, graded.true, [None] * len(ids), students, clustered=True
+    )
+    frame = pl.DataFrame(
+        {
+            "item": [ids[i] for i in graded.item],
+            "strategy": [classroom.PAIRS[i][0] for i in graded.pair],
+            "model": [classroom.PAIRS[i][1] for i in graded.pair],
+            "name": graded.name,
+            "description": graded.name,
+            "confidence": pl.Series([None] * len(graded.name), dtype=pl.Float64),
+        }
+    )
+    said = Said(frame, truth, classroom.LABELS, classroom.PAIRS)
+    matched = {name: Matched(*found) for name, found in graded.matched.items()}
+    columns = count_columns(said, matched, dict.fromkeys(matched, classroom.THRESHOLD))
+    settings = Bootstrap(resamples=int(resamples))
+    for _ in range(2):  # the first is the warm-up
+        started = time.perf_counter()
+        cells, _means = make_grid(said, columns, settings, seed=0)
+        seconds = time.perf_counter() - started
+    limits = [
+        estimate for cell in cells for estimate in (cell.rates.f1, cell.rates.precision, cell.rates.recall)
+    ]
+    if len(cells) != 24 or any(one is None or one.low is None for one in limits):
+        raise SystemExit(f"the grid is not whole: {cells}")
+    first = cells[0].rates.f1
+    return {"seconds": seconds, "f1": first.value, "low": first.low, "high": first.high}
+
+
 def version():
     """Return the version of corrida."""
     return {"version": corrida.__version__}

@@ -163,6 +163,89 @@ def item(store: str, item_id: str):
                 print(name, *row)
 
 
+def evaluation_matching(detections: str, labels: str):
+    """Call rapidfuzz and the embedding model on the texts of detections and labels, and say how long it took."""
+    import time
+    from pathlib import Path
+
+    import numpy as np
+    import wordllama
+    from rapidfuzz import fuzz, process
+
+    from bench.contestants import classroom
+
+    known = classroom.labels(int(labels))
+    said, _meant = classroom.detections(int(detections), known)
+    # Nothing but the two libraries is timed: names are folded before, and texts of like length make up the batches.
+    names, of_labels = ([name.lower() for name, _ in rows] for rows in (said, known))
+    whole = [sorted((f"{name}. {text}" for name, text in rows), key=len) for rows in (said, known)]
+    batches = [texts[first : first + 64] for texts in whole for first in range(0, len(texts), 64)]
+    folder = Path(wordllama.__file__).parent
+    model = wordllama.WordLlama.load("l2_supercat", cache_dir=folder, dim=256, disable_download=True)
+    for _ in range(2):  # the first is the warm-up
+        started = time.perf_counter()
+        process.cdist(names, of_labels, scorer=fuzz.ratio, dtype=np.float32, workers=1)
+        for batch in batches:
+            model.embed(batch, norm=False, batch_size=64)
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds}
+
+
+def evaluation_grid(items: str, resamples: str):
+    """Draw the clusters of a grid again and again, and say how long it took and how good its first cell is."""
+    import time
+
+    import numpy as np
+
+    from bench.contestants import classroom
+
+    sums = _cluster_sums(classroom.graded(int(items)))
+    clusters, cells = sums.shape[:2]
+    for _ in range(2):  # the first is the warm-up
+        started = time.perf_counter()
+        draw = np.random.default_rng(0)
+        flat, even = sums.reshape(clusters, -1), np.full(clusters, 1 / clusters)
+        drawn = []
+        for first in range(0, int(resamples), 500):
+            many = min(500, int(resamples) - first)
+            drawn.append(draw.multinomial(clusters, even, size=many).astype(float) @ flat)
+        limits = np.quantile(_f1(np.concatenate(drawn).reshape(-1, cells, 3)), (0.025, 0.975), axis=0)
+        seconds = time.perf_counter() - started
+    f1 = float(_f1(sums.sum(axis=0))[0])
+    return {"seconds": seconds, "f1": f1, "low": float(limits[0, 0]), "high": float(limits[1, 0])}
+
+
+def _f1(sums):
+    import numpy as np
+
+    tp, fp, fn = np.moveaxis(sums, -1, 0)
+    return 2 * tp / (2 * tp + fp + fn)
+
+
+def _cluster_sums(graded):
+    """Count true labels found, other findings, and true labels not found: clusters × cells × 3."""
+    import numpy as np
+
+    from bench.contestants import classroom
+
+    items, pairs = len(graded.true), len(classroom.PAIRS)
+    counts = np.zeros((items, len(classroom.MATCHERS), pairs, 3))
+    for place, matcher in enumerate(classroom.MATCHERS):
+        given = {}
+        for item, pair, name, label, score in zip(
+            graded.item, graded.pair, graded.name, *graded.matched[matcher], strict=True
+        ):
+            decision = int(label) if score >= classroom.THRESHOLD else name
+            given.setdefault((int(item), int(pair)), set()).add(decision)
+        for item, true in enumerate(graded.true):
+            for pair in range(pairs):
+                decisions = given.get((item, pair), set())
+                found = len(decisions & set(true))
+                counts[item, place, pair] = found, len(decisions) - found, len(true) - found
+    starts = np.arange(0, items, classroom.CLUSTER)
+    return np.add.reduceat(counts.reshape(items, -1, 3), starts, axis=0)
+
+
 def nothing():
     """Start Python and end it."""
 

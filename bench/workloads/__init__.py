@@ -15,6 +15,7 @@ WORKLOADS = (
     "comparing",
     "verdicts",
     "item_history",
+    "evaluation",
     "parallel_start",
     "start_up",
 )
