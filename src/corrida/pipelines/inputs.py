@@ -362,9 +362,6 @@ def _json_column(name: str, values: list[Any]) -> pl.Series:
             value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
             for value in values
         ]
-    if kinds == {list} and {type(part) for value in values for part in value or ()} <= {str}:
-        # Said and not inferred: in a long-lived process polars 2.1 was seen to make objects of lists that it could infer.
-        return pl.Series(name, values, dtype=pl.List(pl.String))
     return pl.Series(name, values, strict=False, dtype=pl.String if str in kinds else None)
 
 

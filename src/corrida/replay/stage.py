@@ -124,7 +124,10 @@ class Stage:
         original = self._project.root / folder.relative_to(self.root)
         if first and "/" not in part:
             beside = Path(sys.executable).parent / part
-            return part if shutil.which(part) or not beside.exists() else str(beside)
+            # A python given by its whole path is recorded by its name: it is the one beside corrida, if any, since
+            # another on the path may lack what the script imports.
+            elsewhere = shutil.which(part) and not part.startswith("python")
+            return part if elsewhere or not beside.exists() else str(beside)
         if "/" not in part and not (self.root / part).exists():
             return part
         if (folder / part).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class Classroom:
     def __init__(self, root: Path, recorder):
         self.root, self.recorder = root, recorder
         (root / "data").mkdir()
-        self.truth, self.taxonomy = list(TRUTH), list(TAXONOMY)
+        self.truth, self.taxonomy = copy.deepcopy(TRUTH), copy.deepcopy(TAXONOMY)
         self.detections = [detection("a", "off by one")]
         self.config = json.loads(json.dumps(CONFIG))
 
