@@ -434,7 +434,8 @@ def _harm(path: Path, how: str) -> None:
         path.chmod(0o444)
     elif how == "folder":
         path.unlink()
-        path.mkdir()
+        with contextlib.suppress(FileExistsError):  # a reader was quicker: the next round harms it again
+            path.mkdir()
 
 
 def list_what_arrives(stop: str) -> tuple[int, list[str], list[int]]:
