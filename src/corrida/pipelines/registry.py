@@ -13,7 +13,10 @@ from corrida.errors import CorridaError, InvalidConfig, PipelineNotFound
 from corrida.pipelines.contract import Column, ConfigFile, Data, Direction, Outcome, Pipeline, Recorder
 
 ENTRY_POINTS = "corrida.pipelines"
-BUILT_IN = {"matching": "corrida.pipelines.matching:pipeline"}
+BUILT_IN = {
+    "forecasting": "corrida.pipelines.forecasting:pipeline",
+    "matching": "corrida.pipelines.matching:pipeline",
+}
 
 
 class Known(NamedTuple):
