@@ -30,6 +30,9 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("corrida.cli.demo:demo", "Lay out a small project and run it.", "Start"),
     "adopt": Entry("corrida.cli.adopt:adopt", "Make runs of an existing folder of results.", "Start"),
     "run": Entry("corrida.cli.run:run", "Run a pipeline and keep the run.", "Run"),
+    "train": Entry(
+        "corrida.cli.run:train", "Run the forecasting pipeline (run forecasting).", "Run", hidden=True
+    ),
     "exec": Entry("corrida.cli.run:exec_", "Run any command and keep the run.", "Run"),
     "pipelines": Entry("corrida.cli.project:pipelines", "List the pipelines that can be run.", "Run"),
     "list": Entry("corrida.cli.look:list_", "List runs, the newest first.", "Look"),

@@ -84,16 +84,32 @@ def run(
 
     Files and values given here win over those of corrida.toml.
     """
+    if sweep is not None:
+        given["overrides"] = (*given["overrides"], f"sweep.over={sweep}")
+    return _run_pipeline(pipeline, items, as_json=as_json, store=store, given=given)
+
+
+def _run_pipeline(
+    pipeline: str, items: str | None, *, as_json: bool, store: str | None, given: dict[str, Any]
+) -> int:
     from corrida.cli.progress import terminal_progress
     from corrida.execute import relative_to_project, run_pipeline
 
     project = open_project(store)
-    if sweep is not None:
-        given["overrides"] = (*given["overrides"], f"sweep.over={sweep}")
     options = _options(project, given, items=relative_to_project(project, items) if items else None)
     done = run_pipeline(project, pipeline, options, argv=command_line(), progress=terminal_progress)
     _report(project, done, as_json=as_json)
     return _not_stamped(done)
+
+
+@click.command()
+@click.option(
+    "--items", metavar="FILE", help="Only the items of this file: ids, one a line, or a table or JSON list."
+)
+@_run_options
+def train(items: str | None, *, as_json: bool, store: str | None, **given: Any) -> int:
+    """Run the forecasting pipeline and keep the run: `corrida run forecasting`."""
+    return _run_pipeline("forecasting", items, as_json=as_json, store=store, given=given)
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})

@@ -34,6 +34,7 @@ from corrida.execute.options import (
 from corrida.execute.stamping import stamp_target, stamped
 from corrida.launch import begin, code_digests
 from corrida.pipelines.contract import ConfigFile, Data, Outcome, Pipeline
+from corrida.pipelines.model_files import written_model
 from corrida.pipelines.registry import load_pipeline
 from corrida.project import PipelineSettings, Project
 from corrida.runs import layout
@@ -92,6 +93,19 @@ class RunRecorder:
         else:
             raise InvalidData(f"the table {name!r} needs the suffix .csv or .parquet")
         self._writer.save_bytes(name, buffer.getvalue())
+
+    def save_model(
+        self,
+        name: str,
+        write: Callable[[Path], None],
+        *,
+        format: str,  # noqa: A002 - the word for it
+        libraries: Sequence[str] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Save a fitted model as ``models/<name>``; its ``model.json`` comes last, so that half a model is none."""
+        for file, content in written_model(write, format=format, libraries=libraries, facts=facts or {}):
+            self._writer.save_bytes(f"{layout.MODELS_DIR}/{name}/{file}", content)
 
     def progress(self, items: Iterable[T], *, total: int | None = None, label: str = "") -> Iterator[T]:
         """Pass items through and show how far the work is."""

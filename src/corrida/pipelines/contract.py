@@ -7,7 +7,7 @@ recorded, listed and compared by the same code as every other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-__all__ = ["Column", "Config", "ConfigFile", "Data", "Direction", "Outcome", "Pipeline", "Recorder"]
+__all__ = [
+    "Column",
+    "Config",
+    "ConfigFile",
+    "Data",
+    "Direction",
+    "Outcome",
+    "Pipeline",
+    "Prediction",
+    "Predictor",
+    "Recorder",
+]
 
 T = TypeVar("T")
 ConfigT = TypeVar("ConfigT")
@@ -88,6 +99,35 @@ class Outcome:
     cluster: str | None = None
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What the models of a run say of data.
+
+    Attributes:
+        frame: one row a predicted value.
+        notes: what a person should know of it.
+    """
+
+    frame: pl.DataFrame
+    notes: Sequence[str] = ()
+
+
+class Predictor(Protocol):
+    """What a pipeline's optional method ``load(models: Path, *, trust: bool = False)`` returns.
+
+    ``models`` is the folder ``models`` of a run, and all that is needed: it may have been copied to another machine.
+    """
+
+    def predict(self, data: Data | None = None, **options: Any) -> Prediction:
+        """Predict; the options are the pipeline's own.
+
+        Raises:
+            BadInput: the data or an option cannot be used.
+            DamagedRun: a model file was altered.
+        """
+        ...
+
+
 class Recorder(Protocol):
     """All that a pipeline may touch of the outside while it runs."""
 
@@ -105,6 +145,27 @@ class Recorder(Protocol):
 
     def save_table(self, name: str, frame: pl.DataFrame) -> None:
         """Save a table; the suffix of ``name`` (``.csv`` or ``.parquet``) chooses the format."""
+        ...
+
+    def save_model(
+        self,
+        name: str,
+        write: Callable[[Path], None],
+        *,
+        format: str,  # noqa: A002 - the word for it
+        libraries: Sequence[str] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Save a fitted model as ``models/<name>``, with a ``model.json`` that says what it is.
+
+        Args:
+            name: of the model.
+            write: called with an empty folder, into which it puts the files of the model.
+            format: how they are written, such as ``skops`` or ``lightgbm-text``; a format that can run code when it
+                is read says so by its name (``pickle``), and is read only with consent.
+            libraries: names of the installed packages that wrote it; their versions are recorded.
+            facts: what else is to be said of it.
+        """
         ...
 
     def progress(self, items: Iterable[T], *, total: int | None = None, label: str = "") -> Iterator[T]:

@@ -15,6 +15,7 @@ from corrida.pipelines.contract import Column, ConfigFile, Data, Direction, Outc
 ENTRY_POINTS = "corrida.pipelines"
 BUILT_IN = {
     "evaluation": "corrida.pipelines.evaluation:pipeline",
+    "forecasting": "corrida.pipelines.forecasting:pipeline",
     "matching": "corrida.pipelines.matching:pipeline",
 }
 

@@ -9,6 +9,7 @@ import pytest
 
 from corrida.pipelines.contract import ConfigFile, Data
 from corrida.pipelines.matching import pipeline
+from corrida.pipelines.model_files import written_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,7 @@ class MemoryRecorder:
     """Keeps what a pipeline reports."""
 
     def __init__(self):
-        self.steps, self.texts, self.tables, self.warnings = [], {}, {}, []
+        self.steps, self.texts, self.tables, self.warnings, self.models = [], {}, {}, [], {}
         self.files = {}
 
     def log(self, metrics, step=None):
@@ -32,6 +33,9 @@ class MemoryRecorder:
 
     def save_table(self, name, frame):
         self.tables[name] = frame
+
+    def save_model(self, name, write, *, format, libraries=(), facts=None):  # noqa: A002
+        self.models[name] = dict(written_model(write, format=format, libraries=libraries, facts=facts or {}))
 
     def progress(self, items, *, total=None, label=""):
         yield from items

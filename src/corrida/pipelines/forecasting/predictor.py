@@ -1,0 +1,326 @@
+"""Forecasts from the models of a run, with nothing but its folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from corrida.errors import DamagedRun, InvalidConfig, InvalidData
+from corrida.pipelines.contract import Prediction
+from corrida.pipelines.forecasting.data import read_panel, some
+from corrida.pipelines.forecasting.intervals import widened
+from corrida.pipelines.forecasting.models import MODELS
+from corrida.pipelines.forecasting.panel import Panel, Series
+from corrida.pipelines.forecasting.settings import Columns, ForecastingConfig
+from corrida.pipelines.forecasting.tables import dated, forecast_columns, history_table
+from corrida.pipelines.inputs import suggest
+from corrida.pipelines.model_files import check_model, read_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from corrida.pipelines.contract import Data, Recorder
+    from corrida.pipelines.forecasting.cherry_pick import Choice
+    from corrida.pipelines.forecasting.models import Fitted
+    from corrida.pipelines.forecasting.panel import Forecast
+    from corrida.pipelines.forecasting.training import Trained
+
+PREDICTOR = "predictor"
+_HISTORY, _ABOUT = "history.parquet", "predictor.json"
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What forecasting needs besides the models.
+
+    Attributes:
+        config: that of the run.
+        frequency: of the series.
+        season_length: in steps.
+        exogenous: columns.
+        models: that were trained, the simplest first.
+        single: the best single model.
+        choices: by series, the model that cherry-pick takes.
+        widths: by model, how wide its intervals are by level and step, where it has none of its own.
+    """
+
+    config: ForecastingConfig
+    frequency: str
+    season_length: int
+    exogenous: tuple[str, ...]
+    models: tuple[str, ...]
+    single: str
+    choices: dict[str, str]
+    widths: dict[str, dict[int, list[float]]]
+
+
+def save_predictor(
+    recorder: Recorder,
+    panel: Panel,
+    config: ForecastingConfig,
+    trained: Trained,
+    choices: Mapping[str, Choice],
+) -> None:
+    """Save the history and the choices as ``models/predictor``, so that the folder of models is enough to forecast."""
+    about = About(
+        config=config,
+        frequency=str(panel.frequency),
+        season_length=panel.season_length,
+        exogenous=panel.exogenous,
+        models=tuple(trained.validated),
+        single=next(iter(choices.values())).single,
+        choices={series: choice.model for series, choice in choices.items()},
+        widths={name: one.widths for name, one in trained.validated.items() if one.widths},
+    )
+
+    def write(folder: Path) -> None:
+        history_table(panel).write_parquet(folder / _HISTORY)
+        (folder / _ABOUT).write_bytes(msgspec.json.format(msgspec.json.encode(about)))
+
+    recorder.save_model(PREDICTOR, write, format="parquet+json", libraries=["polars"])
+
+
+def load_predictor(models: Path, *, trust: bool = False) -> ForecastPredictor:
+    """Return what forecasts with the models of a run; a model is read when it is first needed.
+
+    Raises:
+        NotFound: the folder holds no models of this pipeline.
+        DamagedRun: a file was altered.
+    """
+    folder = models / PREDICTOR
+    check_model(folder, trust=trust)
+    try:
+        about = msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About)
+    except msgspec.DecodeError as error:
+        raise DamagedRun(f"models/{PREDICTOR}/{_ABOUT} cannot be read ({error})") from None
+    plain = history_config(about)
+    history = read_panel([folder / _HISTORY], plain).panel
+    return ForecastPredictor(models, about, history, trust=trust)
+
+
+def history_config(about: About) -> ForecastingConfig:
+    """Return the configuration under which the saved history is read: its columns are named as we name them."""
+    frequency: str | int = int(about.frequency) if about.frequency.isdigit() else about.frequency
+    columns = Columns(exogenous=list(about.exogenous))
+    return msgspec.structs.replace(
+        about.config, freq=frequency, season_length=about.season_length, columns=columns
+    )
+
+
+class ForecastPredictor:
+    """Forecasts with the fitted models of a run.
+
+    Attributes:
+        about: what was trained and chosen.
+        history: the series that the models were fitted on.
+    """
+
+    def __init__(self, models: Path, about: About, history: Panel, *, trust: bool = False) -> None:
+        self._models, self._trust = models, trust
+        self.about, self.history = about, history
+        self._fitted: dict[str, Fitted] = {}
+
+    def predict(
+        self,
+        data: Data | None = None,
+        *,
+        cherry_pick: bool = False,
+        model: str | None = None,
+        series: Sequence[str] = (),
+        horizon: int | None = None,
+    ) -> Prediction:
+        """Forecast what comes after the history, or after newer data.
+
+        Args:
+            data: newer values, in the columns of the training data; a series that starts after its history continues
+                it. Without data, the history itself.
+            cherry_pick: take for each series the model that validation proved best.
+            model: take this model for all series. Without either, the best single model.
+            series: only these; all when empty.
+            horizon: steps; that of the training when not given.
+
+        Returns:
+            One row a series and step: ``unique_id``, ``ds``, ``forecast``, ``lower_<level>`` and ``upper_<level>``,
+            ``model`` and ``cutoff``, the time of the last value that was known.
+
+        Raises:
+            InvalidConfig: no such model, or not for that horizon.
+            InvalidData: no such series, a gap after the history, or exogenous values of the future are missing.
+            DamagedRun: a model file was altered.
+            MissingExtra: a model needs a library that is not installed.
+        """
+        if cherry_pick and model is not None:
+            raise InvalidConfig("give either cherry-pick or a model, not both")
+        if model is not None and model not in self.about.models:
+            trained = ", ".join(self.about.models)
+            raise InvalidConfig(
+                f"the run has no model {model!r}; it has {trained}.{suggest(model, self.about.models)}"
+            )
+        steps = self.about.config.horizon if horizon is None else horizon
+        if steps < 1:
+            raise InvalidConfig(f"a horizon of {steps} steps is none; give 1 or more")
+        notes: list[str] = []
+        panel, newer = self._panel(data, notes)
+        panel = _only(panel, series)
+        chosen = self._chosen(panel, notes, cherry_pick=cherry_pick, model=model)
+        forecasts: dict[str, tuple[str, Forecast]] = {}
+        for name in dict.fromkeys(chosen.values()):
+            part = panel.only(frozenset(one for one, taken in chosen.items() if taken == name))
+            for one, forecast in self._forecast(name, part, steps, newer, notes).items():
+                forecasts[one] = (name, forecast)
+        return Prediction(self._table(panel, forecasts, steps), notes)
+
+    def _panel(self, data: Data | None, notes: list[str]) -> tuple[Panel, frozenset[str]]:
+        """Return the series to forecast, and those whose history is not the one that was learnt from."""
+        if data is None or not data.files:
+            return self.history, frozenset()
+        config = msgspec.structs.replace(
+            history_config(self.about), columns=self.about.config.columns, short_series="refuse"
+        )
+        given = read_panel(data.files, config, like=self.history, appended=True)
+        notes += given.warnings
+        whole = tuple(self._continued(one) for one in given.panel.series)
+        newer = frozenset(
+            one.id
+            for one in whole
+            if (old := self.history.by_id.get(one.id)) is None or not np.array_equal(old.y, one.y)
+        )
+        return replace(self.history, series=whole), newer
+
+    def _continued(self, one: Series) -> Series:
+        """Return newer values behind the history where they start after its start."""
+        old = self.history.by_id.get(one.id)
+        if old is None or one.start <= old.start:
+            if len(one.y) <= self.about.season_length:
+                raise InvalidData(
+                    f"the series {one.id!r} has {len(one.y)} values, too few to forecast from; "
+                    f"{self.about.season_length + 1} are needed"
+                )
+            return one
+        positions = self.history.frequency.positions(pl.Series([old.start, one.start]))
+        if positions is None:
+            raise InvalidData(
+                f"the series {one.id!r} does not go by {self.about.frequency} after its history"
+            )
+        first = int(positions[1])
+        if first > len(old.y):
+            raise InvalidData(
+                f"between the history of {one.id!r} and the data {first - len(old.y)} values are missing; "
+                "give those too"
+            )
+        return Series(
+            one.id,
+            old.start,
+            np.concatenate([old.y[:first], one.y]),
+            np.concatenate([old.exogenous[:first], one.exogenous]),
+        )
+
+    def _chosen(
+        self, panel: Panel, notes: list[str], *, cherry_pick: bool, model: str | None
+    ) -> dict[str, str]:
+        """Return the model of each series; one that was not trained on needs a model that learns across series."""
+        single = model or self.about.single
+        chosen, unseen = {}, []
+        for one in panel.series:
+            if one.id in self.history.by_id:
+                chosen[one.id] = self.about.choices[one.id] if cherry_pick else single
+            else:
+                unseen.append(one.id)
+        if unseen:
+            wide = [name for name in self.about.models if MODELS[name].learns_across]
+            taken = single if single in wide else next(iter(wide), None)
+            if taken is None or (model is not None and model not in wide):
+                can = f"; {', '.join(wide)} could forecast them" if wide else ""
+                raise InvalidData(f"the run was not trained on {some(unseen)}{can}. Train a run with them")
+            notes.append(f"{taken} forecasts series that the run was not trained on: {some(unseen)}")
+            chosen |= dict.fromkeys(unseen, taken)
+        return chosen
+
+    def _forecast(
+        self, name: str, panel: Panel, horizon: int, newer: frozenset[str], notes: list[str]
+    ) -> Mapping[str, Forecast]:
+        model = MODELS[name]
+        fitted = self._load(name)
+        longest = fitted.longest()
+        if longest is not None and horizon > longest:
+            raise InvalidConfig(
+                f"{name} was trained for {longest} steps, not {horizon}; train with that horizon"
+            )
+        if model.uses_exogenous and panel.exogenous:
+            _refuse_unknown_future(panel, horizon)
+        levels = tuple(self.about.config.levels)
+        found = dict(fitted.predict(panel, horizon, levels if model.own_intervals else (), newer=newer))
+        widths = self.about.widths.get(name, {})
+        if widths and horizon > self.about.config.horizon:
+            notes.append(
+                f"the intervals of {name} beyond step {self.about.config.horizon} are as wide as at that step: "
+                "validation went no further"
+            )
+        from corrida.pipelines.forecasting.accuracy import seasonal_scale
+
+        for one in panel.series:
+            if widths and (scale := seasonal_scale(one.y, panel.season_length)) > 0:
+                found[one.id] = widened(found[one.id], scale, widths)
+        return found
+
+    def _load(self, name: str) -> Fitted:
+        if name not in self._fitted:
+            folder = self._models / name
+            MODELS[name].require()
+            check_model(folder, trust=self._trust)
+            self._fitted[name] = MODELS[name].load(folder)
+        return self._fitted[name]
+
+    def _table(
+        self, panel: Panel, forecasts: Mapping[str, tuple[str, Forecast]], horizon: int
+    ) -> pl.DataFrame:
+        parts = [
+            pl.DataFrame(
+                {
+                    "unique_id": [one.id] * horizon,
+                    "ds": panel.ahead(one, horizon),
+                    **forecast_columns(forecasts[one.id][1], self.about.config.levels),
+                    "model": [forecasts[one.id][0]] * horizon,
+                    "cutoff": [panel.cutoff(one)] * horizon,
+                }
+            )
+            for one in panel.series
+        ]
+        return dated(pl.concat(parts))
+
+
+def library_changes(models: Path) -> dict[str, tuple[str, str]]:
+    """Return the libraries whose version is no longer the one that wrote a model: name to then and now."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    changes: dict[str, tuple[str, str]] = {}
+    for folder in sorted(p for p in models.iterdir() if p.is_dir()):
+        for name, then in read_facts(folder).libraries.items():
+            try:
+                now = version(name)
+            except PackageNotFoundError:
+                now = "none"
+            if now != then:
+                changes[name] = (then, now)
+    return changes
+
+
+def _only(panel: Panel, series: Sequence[str]) -> Panel:
+    lacking = [name for name in series if name not in panel.by_id]
+    if lacking:
+        raise InvalidData(f"there is no series {lacking[0]!r}.{suggest(lacking[0], panel.by_id)}")
+    return panel.only(frozenset(series)) if series else panel
+
+
+def _refuse_unknown_future(panel: Panel, horizon: int) -> None:
+    for one in panel.series:
+        if one.known_ahead < horizon:
+            when = panel.frequency.text(panel.ahead(one, one.known_ahead + 1)[one.known_ahead])
+            raise InvalidData(
+                f"the series {one.id!r} has no values of {', '.join(panel.exogenous)} for {when}; "
+                "give rows of the future with those columns and an empty value, with --data"
+            )
