@@ -8,6 +8,7 @@ recorded, listed and compared by the same code as every other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -19,8 +20,11 @@ from corrida.runs.run_file import Column, Direction
 if TYPE_CHECKING:
     import polars as pl
 
+    from corrida.pipelines.executors.contract import Executor
+
 
 __all__ = [
+    "ChildRecorder",
     "Column",
     "Config",
     "ConfigFile",
@@ -168,12 +172,58 @@ class Recorder(Protocol):
         """
         ...
 
+    def child(
+        self, name: str, *, params: Mapping[str, Any] | None = None, description: str | None = None
+    ) -> AbstractContextManager[ChildRecorder]:
+        """Open a child run, such as a model of a search; it is listed under this run.
+
+        An exception that leaves the block marks the child as failed and goes on to the caller, who may catch it: a
+        child that failed does not end its parent.
+
+        Args:
+            name: of the child; its id is made of the id of this run and the name.
+            params: its parameters.
+            description: what it is.
+        """
+        ...
+
+    def executor(self, jobs: int = 1) -> AbstractContextManager[Executor]:
+        """Open what runs tasks: ``jobs`` processes of this machine, or the cluster that the person asked for.
+
+        Args:
+            jobs: tasks at once on this machine; 1 runs them in this process, 0 is the number of cores.
+        """
+        ...
+
+    def earlier(self, name: str) -> Path | None:
+        """Return a file or folder that the run which this one resumes had saved, or None.
+
+        Args:
+            name: path relative to the run folder, such as ``models/NBEATS``. Its content was checked against the
+                digests of its ``model.json``, or of the run where it has ended.
+        """
+        ...
+
     def progress(self, items: Iterable[T], *, total: int | None = None, label: str = "") -> Iterator[T]:
         """Pass ``items`` through and show how far the work is, with a rate and the time left."""
         ...
 
     def warn(self, message: str) -> None:
         """Tell the person something that does not stop the run; it is recorded with the run."""
+        ...
+
+
+class ChildRecorder(Recorder, Protocol):
+    """The recorder of a child run.
+
+    Attributes:
+        run_id: of the child.
+    """
+
+    run_id: str
+
+    def finish(self, outcome: Outcome) -> None:
+        """Record what the child gives back; without a call it ends without results."""
         ...
 
 
