@@ -85,6 +85,45 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     column: str = "run_id"
 
 
+class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section ``[serve]``: how files are scored by the run that an alias points to; see docs/serving.md.
+
+    Attributes:
+        spool: folder of the files that wait and of the results, relative to the settings file.
+        database: of the jobs, such as ``postgresql://me:${DB_PASSWORD}@host/jobs``; a SQLite file in the spool when
+            not given.
+        alias: whose run scores, without ``@``.
+        slots: files that one worker scores at once.
+        time_limit: seconds for one file; what takes longer is killed.
+        max_bytes: a larger file is refused.
+        max_rows: a longer one is refused.
+        attempts: how often a file is tried that fails for a reason that may pass.
+        retry_seconds: before the second attempt; doubled for each further one.
+        retry_most_seconds: the longest wait between two attempts.
+        poll_seconds: how often a worker looks for work.
+        settle_seconds: how long a file that was dropped into pending must have been left alone.
+        inline_rows: results of at most so many rows stand in the JSON file, besides the Parquet file.
+        memory_mb: address space of the process that scores, in megabytes; no limit when not given.
+        unit_price: of one scored row, as a decimal number; rows are counted without a price when not given.
+    """
+
+    spool: str = "spool"
+    database: str | None = None
+    alias: str = "production"
+    slots: int = 2
+    time_limit: float = 300.0
+    max_bytes: int = 500_000_000
+    max_rows: int = 5_000_000
+    attempts: int = 5
+    retry_seconds: float = 1.0
+    retry_most_seconds: float = 60.0
+    poll_seconds: float = 0.1
+    settle_seconds: float = 2.0
+    inline_rows: int = 1000
+    memory_mb: int | None = None
+    unit_price: str | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of corrida.toml.
 
@@ -94,6 +133,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         database: the table that runs are stamped onto.
         pipelines: named pipelines.
         gate: what a change must not make worse; see docs/gate.md.
+        serve: how files are scored by the run in production; see docs/serving.md.
     """
 
     store: str | None = None
@@ -101,6 +141,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database: DatabaseSettings = DatabaseSettings()
     pipelines: dict[str, PipelineSettings] = {}
     gate: GateSettings = GateSettings()
+    serve: ServeSettings = ServeSettings()
 
     def gate_rules(self, pipeline: str) -> tuple[GateRule, ...]:
         """Return the rules for the runs of a pipeline: its own, else those of the project."""
@@ -201,9 +242,12 @@ def _convert(file: Path, section: Any) -> Settings:
         for name, table in pipelines.items()
     }
     database = _convert_to(DatabaseSettings, section.get("database", {}), f"{file.name}: [database]")
-    _refuse_passwords(file, {"[database] url": [database.url or ""]})
+    serve = _convert_to(ServeSettings, section.get("serve", {}), f"{file.name}: [serve]")
+    _refuse_passwords(
+        file, {"[database] url": [database.url or ""], "[serve] database": [serve.database or ""]}
+    )
     _refuse_passwords(file, {f"[pipelines.{name}] data": settings.data for name, settings in found.items()})
-    whole = {**_with_gate(section, f"{file.name}:"), "database": database, "pipelines": found}
+    whole = {**_with_gate(section, f"{file.name}:"), "database": database, "serve": serve, "pipelines": found}
     return _convert_to(Settings, whole, f"{file.name}:")
 
 

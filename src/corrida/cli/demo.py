@@ -85,6 +85,15 @@ def _play(chosen: Demo, step: Replace | Command | Generate, kept: tuple[str, ...
                 say(f"  {line}")
         atomic_write(target, new)
         return 0
+    if isinstance(step, Generate) and step.kind != "classroom":
+        from corrida.pipelines.risk.generate import Shape, generate_transactions, write_transactions
+
+        labels = step.kind == "labelled transactions"
+        shape = Shape() if labels else Shape(clients=40)
+        frame = generate_transactions(step.seed, shape)
+        write_transactions(frame, Path(step.target), labels=labels)
+        say(f"  written with seed {step.seed}: {step.target}, {frame.height:,} transactions")
+        return 0
     if isinstance(step, Generate):
         from corrida.pipelines.evaluation.generate import generate_classroom, write_classroom
 

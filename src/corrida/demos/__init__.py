@@ -8,6 +8,7 @@ from pathlib import Path
 
 from corrida.demos.evaluation_story import EVALUATION
 from corrida.demos.matching_story import MATCHING
+from corrida.demos.risk_story import RISK
 from corrida.demos.story import Command, Demo, Generate, Replace
 from corrida.demos.verdicts_story import VERDICTS
 from corrida.errors import AlreadyExists, NotFound
@@ -15,7 +16,7 @@ from corrida.runs.files import explained
 
 __all__ = ["DEMOS", "Command", "Demo", "Generate", "Replace", "find_demo", "lay_out", "read_step"]
 
-DEMOS = {demo.name: demo for demo in (MATCHING, VERDICTS, EVALUATION)}
+DEMOS = {demo.name: demo for demo in (MATCHING, VERDICTS, EVALUATION, RISK)}
 
 
 def find_demo(name: str) -> Demo:

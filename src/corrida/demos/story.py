@@ -15,11 +15,20 @@ class Replace(NamedTuple):
 
 
 class Generate(NamedTuple):
-    """A step: a synthetic classroom is written to a folder of the project (see the evaluation pipeline)."""
+    """A step: synthetic data are written to the project.
+
+    Attributes:
+        told: what is said before it.
+        seed: of all that is drawn.
+        target: where they go.
+        kind: ``classroom`` (of the evaluation pipeline, to a folder), ``transactions`` or ``labelled transactions`` (of the
+            risk pipeline, to a file).
+    """
 
     told: str
     seed: int
     target: str
+    kind: str = "classroom"
 
 
 class Optional(NamedTuple):
@@ -73,6 +82,7 @@ class Demo(NamedTuple):
     Attributes:
         name: how it is called, and the folder in this package whose ``steps`` it uses.
         project: the folder in this package that is laid out.
+        needs: what it cannot do without.
     """
 
     name: str
@@ -80,6 +90,7 @@ class Demo(NamedTuple):
     title: str
     steps: tuple[Replace | Command | Generate, ...]
     next_steps: tuple[str, ...]
+    needs: tuple[Optional, ...] = ()
 
     def left_out(self) -> list[str]:
         """Return a sentence for everything that the demo leaves out, as it is not installed."""

@@ -1,0 +1,234 @@
+"""``corrida worker``, ``submit`` and ``jobs``: files that are scored by the run in production."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from corrida.cli.common import (
+    json_option,
+    open_project,
+    print_json,
+    say,
+    short_duration,
+    short_time,
+    show_blocks,
+    store_option,
+)
+
+if TYPE_CHECKING:
+    from corrida.inference.jobs import Job
+    from corrida.inference.settings import Runner
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def runner_options(function: F) -> F:
+    """Add ``--spool``, ``--database`` and ``--store``."""
+    for option in (
+        store_option,
+        click.option(
+            "--database", metavar="URL", help="The jobs' database [default: corrida.toml, jobs.db in the spool]."
+        ),
+        click.option("--spool", metavar="DIR", help="The folder of the files [default: corrida.toml, spool]."),
+    ):
+        function = option(function)
+    return function
+
+
+def open_runner(store: str | None, spool: str | None, database: str | None, **flags: Any) -> Runner:
+    """Put corrida.toml and the flags together."""
+    from corrida.inference.settings import runner_of
+
+    return runner_of(open_project(store), spool=spool, database=database, **flags)
+
+
+@click.command()
+@click.option("--slots", type=click.IntRange(min=1), help="Files at once [default: corrida.toml, 2].")
+@click.option("--time-limit", type=float, metavar="SECONDS", help="For one file [default: corrida.toml, 300].")
+@click.option("--alias", metavar="NAME", help="Whose run scores [default: corrida.toml, production].")
+@runner_options
+def worker(
+    *,
+    slots: int | None,
+    time_limit: float | None,
+    alias: str | None,
+    spool: str | None,
+    database: str | None,
+    store: str | None,
+) -> int:
+    """Score files as they come, until it is stopped.
+
+    Any number of workers may share a spool and a database. Ctrl-C waits for the files that are being scored; a second
+    one gives them back to the others. Events go to standard error, one JSON line each.
+    """
+    runner = open_runner(
+        store, spool, database, slots=slots, time_limit=time_limit, alias=alias.removeprefix("@") if alias else None
+    )
+    from corrida.inference.worker import Worker
+
+    return Worker(runner).run()
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--id", "analysis_id", metavar="ID", help="The id of the analysis; of one file only.")
+@click.option("--wait", is_flag=True, help="Wait until the files are scored.")
+@click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds to wait at most.")
+@json_option
+@runner_options
+def submit(
+    files: tuple[str, ...],
+    *,
+    analysis_id: str | None,
+    wait: bool,
+    timeout: float,
+    as_json: bool,
+    spool: str | None,
+    database: str | None,
+    store: str | None,
+) -> int:
+    """Hand files over to be scored by the run in production.
+
+    The same id with the same file is the same analysis, however often it is submitted; with another file it is refused.
+    """
+    from corrida.errors import BadInput
+    from corrida.inference.service import opened
+    from corrida.inference.workflow import describe
+
+    if analysis_id is not None and len(files) > 1:
+        raise BadInput("--id names one analysis; submit the files one by one, or leave it out")
+    with opened(open_runner(store, spool, database)) as service:
+        jobs = []
+        for file in files:
+            job, new = service.submit(Path(file), analysis_id=analysis_id)
+            jobs.append(job)
+            if not as_json and not (wait and len(files) == 1):
+                say(f"{job.id}  {'queued' if new else job.status + ' already'}  {job.file}")
+        if wait:
+            jobs = [service.wait(job.id, timeout) for job in jobs]
+            if not as_json:
+                for job in jobs:
+                    _say_end(job, service.spool.processed)
+        if as_json:
+            shown = [describe(job) for job in jobs]
+            print_json(shown[0] if len(shown) == 1 else shown)
+    return 0 if not wait or all(job.status == "processed" for job in jobs) else 1
+
+
+def _say_end(job: Job, processed: Path) -> None:
+    if job.status == "processed":
+        say(f"{job.id}  processed by {job.run_id}: {job.scored:,} of {job.rows:,} rows scored")
+        say(f"  {_relative(processed / f'{job.id}.json')}")
+    elif job.status in {"failed", "cancelled"}:
+        say(f"{job.id}  {job.status}: {job.message}", err=True)
+    else:
+        say(f"{job.id}  still {job.status}; `corrida jobs {job.id}` says more", err=True)
+
+
+def _relative(path: Path) -> str:
+    import os
+
+    return os.path.relpath(path)
+
+
+@click.command()
+@click.argument("analysis", required=False, metavar="[ID]")
+@click.option("--status", type=click.Choice(["queued", "running", "processed", "failed", "cancelled"]), help="Only these.")
+@click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many.")
+@click.option("--retry", is_flag=True, help="Try the analysis ID again, which failed.")
+@click.option("--cancel", is_flag=True, help="Stop the analysis ID.")
+@json_option
+@runner_options
+def jobs(
+    analysis: str | None,
+    *,
+    status: str | None,
+    limit: int,
+    retry: bool,
+    cancel: bool,
+    as_json: bool,
+    spool: str | None,
+    database: str | None,
+    store: str | None,
+) -> int:
+    """List analyses, the newest first, or show one."""
+    from corrida.errors import BadInput
+    from corrida.inference.service import opened
+    from corrida.inference.workflow import describe
+
+    if (retry or cancel) and (analysis is None or (retry and cancel)):
+        raise BadInput("--retry and --cancel take the id of one analysis, and exclude each other")
+    with opened(open_runner(store, spool, database)) as service:
+        if analysis is None:
+            found = service.jobs.list(status=(status,) if status else (), limit=limit)  # type: ignore[arg-type]
+            if as_json:
+                print_json([describe(job) for job in found])
+            else:
+                _show_list(found, dict(service.jobs.counts()))
+            return 0
+        if retry:
+            job = service.jobs.retry(analysis)
+        elif cancel:
+            job = service.cancel(analysis)
+        else:
+            job = service.jobs.get(analysis)
+        events = service.jobs.events(job.id)
+        if as_json:
+            print_json(describe(job) | {"events": events})
+        else:
+            _show_one(job, [(e.time, e.event, e.detail) for e in events])
+    return 0
+
+
+def _show_list(found: list[Job], counts: dict[str, int]) -> None:
+    from corrida.analysis.blocks import Line, Table
+
+    if not found:
+        say("there is no analysis; `corrida submit FILE` hands one over", err=True)
+        return
+    rows = [
+        [
+            job.id, job.status, job.file, "–" if job.rows is None else f"{job.rows:,}", job.run_id or "–",
+            _time(job.created), short_duration(job.ended - job.created) if job.ended else "–", job.message or "",
+        ]
+        for job in found
+    ]  # fmt: skip
+    styles = [{"failed": "bad", "processed": "plain", "running": "strong"}.get(job.status, "quiet") for job in found]
+    columns = ("analysis", "status", "file", "rows", "run", "since", "took", "why")
+    summary = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
+    show_blocks(
+        [
+            Table(columns, rows, styles=styles, right=frozenset({3, 6}), whole=frozenset({0, 1})),  # type: ignore[arg-type]
+            Line(summary, style="quiet"),
+        ]
+    )
+
+
+def _show_one(job: Job, events: list[tuple[float, str, dict[str, Any]]]) -> None:
+    from corrida.analysis.blocks import Heading, Line, Table
+
+    facts = [
+        ("status", job.status + (f": {job.message}" if job.message else "")),
+        ("file", f"{job.file} ({job.size:,} bytes, {job.source})"),
+        ("run", f"{job.run_id} (@{job.alias}, {job.pipeline})" if job.run_id else f"@{job.alias}"),
+        ("rows", "" if job.rows is None else f"{job.scored:,} of {job.rows:,} scored"),
+    ]
+    blocks: list[Any] = [Heading(job.id)]
+    blocks += [Line(f"{name}: {value}", hang=2) for name, value in facts if value]
+    rows = [
+        [_time(when, seconds=True), event, ", ".join(f"{k} {v}" for k, v in detail.items())]
+        for when, event, detail in events
+    ]
+    blocks.append(Table(("time", "event", "detail"), rows))
+    show_blocks(blocks)
+
+
+def _time(when: float, *, seconds: bool = False) -> str:
+    from datetime import UTC, datetime
+
+    moment = datetime.fromtimestamp(when, UTC)
+    return moment.astimezone().strftime("%H:%M:%S.%f")[:-3] if seconds else short_time(moment.isoformat())

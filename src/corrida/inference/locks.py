@@ -1,0 +1,129 @@
+"""The lock that tells a live executor from a dead one: the kernel or the server frees it when its process ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from corrida.inference.database import Database
+    from corrida.inference.spool import Spool
+
+
+class ExecutorLock(Protocol):
+    """The lock of one executor id."""
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free, and return whether it is ours now."""
+        ...
+
+    def held(self) -> bool:
+        """Tell whether the lock is still ours; one of a server goes with the connection."""
+        ...
+
+    def release(self) -> None:
+        """Give the lock back."""
+        ...
+
+
+class FileLock:
+    """A ``flock`` on a file in the folder of the database: for executors of one machine."""
+
+    def __init__(self, folder: Path, executor: str) -> None:
+        self._path = folder / f"{executor}.lock"
+        self._fd: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            same = os.fstat(fd).st_ino == os.stat(self._path).st_ino  # noqa: PTH116
+        except (BlockingIOError, FileNotFoundError):
+            same = False
+        if not same:  # held by another, or removed by who held it last
+            os.close(fd)
+            return False
+        self._fd = fd
+        return True
+
+    def held(self) -> bool:
+        """Tell whether the lock is ours; a file lock stays until the process ends."""
+        return self._fd is not None
+
+    def release(self) -> None:
+        """Give the lock back and remove its file: an id is used once."""
+        if self._fd is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)  # noqa: PTH108
+            os.close(self._fd)
+            self._fd = None
+
+
+class AdvisoryLock:
+    """A session lock of PostgreSQL, on a connection of its own: for executors of any machine."""
+
+    def __init__(self, database: Database, executor: str) -> None:
+        self._database = database
+        digest = hashlib.sha256(f"corrida-executor:{executor}".encode()).digest()
+        self._key = int.from_bytes(digest[:8], "big", signed=True)
+        self._connection: Connection | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free."""
+        connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            taken = connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key})
+            if taken.scalar():
+                self._connection = connection
+                return True
+        except BaseException:
+            _drop(connection)
+            raise
+        connection.close()
+        return False
+
+    def held(self) -> bool:
+        """Ask the server; a connection that was lost took the lock along."""
+        if self._connection is None:
+            return False
+        try:
+            self._connection.execute(sa.text("SELECT 1"))
+        except DBAPIError:
+            _drop(self._connection)
+            self._connection = None
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock back by ending the session."""
+        if self._connection is not None:
+            _drop(self._connection)
+            self._connection = None
+
+
+def _drop(connection: Connection) -> None:
+    """End the session itself: a pool would keep it, and the lock with it."""
+    with contextlib.suppress(DBAPIError):
+        connection.invalidate()
+    connection.close()
+
+
+def lock_of(database: Database, spool: Spool, executor: str) -> ExecutorLock:
+    """Return the lock of an executor, by what its database can do."""
+    if database.address.file is not None:
+        # Beside the database, since that is what executors have in common.
+        folder = database.address.file.parent / ".executors"
+        folder.mkdir(exist_ok=True)
+        return FileLock(folder, executor)
+    del spool
+    return AdvisoryLock(database, executor)

@@ -1,0 +1,143 @@
+"""Any predictor as a scorer of files: rows in order, none missing, written as they come and durable at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from corrida.errors import InvalidData, PipelineFailed, PipelineNotFound
+from corrida.inference.models import Model, check_models
+from corrida.inference.spool import RESULT, ROWS
+from corrida.pipelines.contract import Data
+from corrida.pipelines.registry import load_pipeline
+from corrida.pipelines.streaming import ScoreReport, StreamingPredictor
+from corrida.runs import layout
+from corrida.runs.files import digest_file, fsync_dir, write_new
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from corrida.inference.protocol import Score
+
+_SAID_EVERY = 20_000
+FORMAT_VERSION = 1
+
+
+def load_scorer(model: Model, root: Path) -> Any:
+    """Return the predictor of a run whose models are what they were when it ended.
+
+    Args:
+        model: the run.
+        root: the project folder.
+
+    Raises:
+        DamagedRun: a model file was altered.
+        PipelineNotFound: nothing loads it here.
+    """
+    check_models(model)
+    pipeline = load_pipeline(model.uses, root)
+    load = getattr(pipeline, "load", None)
+    if load is None:
+        raise PipelineNotFound(
+            f"the pipeline {model.pipeline} of the run {model.run_id} cannot predict: it has no load()"
+        )
+    return load(model.folder / layout.MODELS_DIR)
+
+
+def score_file(predictor: Any, request: Score, said: Callable[[int], None]) -> tuple[ScoreReport, str]:
+    """Score a file into ``rows.parquet`` and ``result.json`` of a folder; both are durable on return.
+
+    Args:
+        predictor: of the run.
+        request: what is scored, and whereto.
+        said: called with the rows scored so far.
+
+    Returns:
+        What is to be said of the file, and the digest of the rows.
+
+    Raises:
+        InvalidData: the file cannot be used.
+        PipelineFailed: the model gives no answer, or not one for each row.
+    """
+    work = Path(request.work)
+    if os.path.getsize(request.file) > request.max_bytes:  # noqa: PTH202
+        raise InvalidData(f"the file is larger than {request.max_bytes:,} bytes; send it in parts")
+    frames, report_of = _frames(predictor, request)
+    first, rows = _write_rows(work / ROWS, frames, request, said)
+    report = report_of()
+    if isinstance(predictor, StreamingPredictor) and report.rows != rows:
+        raise PipelineFailed(f"the model answered {rows:,} of {report.rows:,} rows; nothing is published")
+    if not report.rows:
+        report.rows = report.scored = rows
+    digest = digest_file(work / ROWS, durable=True).sha256
+    result = {
+        "format_version": FORMAT_VERSION,
+        **request.stamp,
+        "report": msgspec.to_builtins(report),
+        "results": {"file": f"{request.stamp['analysis_id']}.parquet", "rows": rows, "sha256": digest},
+    }
+    if rows <= request.inline_rows:
+        result["rows"] = [] if first is None else first.to_dicts()
+    text = msgspec.json.format(msgspec.json.encode(result, enc_hook=str))
+    write_new(work / RESULT, text + b"\n", durable=True)
+    fsync_dir(work)
+    fsync_dir(work.parent)
+    return report, digest
+
+
+def _frames(predictor: Any, request: Score) -> tuple[Iterator[pl.DataFrame], Callable[[], ScoreReport]]:
+    path = Path(request.file)
+    if isinstance(predictor, StreamingPredictor):
+        spill = Path(request.work) / "spill"
+        spill.mkdir()
+        stream = predictor.score(
+            path, work=spill, max_bytes=request.max_bytes, max_rows=request.max_rows, **request.options
+        )
+        return iter(stream), lambda: stream.report
+    prediction = predictor.predict(Data(files=[path]), **request.options)
+    report = ScoreReport(alignment={"notes": list(prediction.notes)} if prediction.notes else {})
+    return iter([prediction.frame]), lambda: report
+
+
+def _write_rows(
+    path: Path, frames: Iterator[pl.DataFrame], request: Score, said: Callable[[int], None]
+) -> tuple[pl.DataFrame | None, int]:
+    """Write frames one by one; return those that the JSON file shows, and the number of rows."""
+    import polars as pl
+    import pyarrow.parquet as pq
+
+    kept: list[pl.DataFrame] = []
+    rows = told = 0
+    writer: pq.ParquetWriter | None = None
+    try:
+        for frame in frames:
+            if rows + frame.height > request.max_rows:
+                raise InvalidData(
+                    f"the file has more than {request.max_rows:,} rows; send it in parts"
+                )
+            table = frame.to_arrow()
+            if writer is None:
+                schema = table.schema.with_metadata(_metadata(request.stamp))
+                writer = pq.ParquetWriter(path, schema, compression="zstd")
+            writer.write_table(table.cast(writer.schema))
+            if rows + frame.height <= request.inline_rows:
+                kept.append(frame)
+            rows += frame.height
+            if rows - told >= _SAID_EVERY:
+                said(rows)
+                told = rows
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise PipelineFailed("the model gave no rows; nothing is published")
+    return (pl.concat(kept) if kept else None), rows
+
+
+def _metadata(stamp: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """Return what the table says of itself, so that it can be traced wherever it was copied."""
+    return {b"corrida": msgspec.json.encode(stamp)}

@@ -1,0 +1,94 @@
+"""What ``[serve]`` of corrida.toml and the flags say, resolved once: places are absolute, the database has an address."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from corrida.errors import InvalidConfig
+from corrida.project import ServeSettings  # noqa: TC001 - msgspec reads the annotations
+from corrida.runs.ids import validate_alias
+
+if TYPE_CHECKING:
+    from corrida.project import Project
+
+
+class Runner(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the runner works and within which limits.
+
+    Attributes:
+        root: the project folder, from which a pipeline of the project is imported.
+        store: folder of the runs, absolute.
+        spool: folder of the files, absolute.
+        database: address of the jobs' database as it may be shown; ``${NAME}`` stands for a variable of the
+            environment.
+        limits: the section ``[serve]`` with the flags over it.
+    """
+
+    root: Path
+    store: Path
+    spool: Path
+    database: str
+    limits: ServeSettings
+
+
+def runner_of(
+    project: Project, *, spool: str | None = None, database: str | None = None, **flags: Any
+) -> Runner:
+    """Put the settings of a project and the flags of a command together.
+
+    Args:
+        project: with its settings.
+        spool: a folder that was named, relative to the working folder.
+        database: an address that was named.
+        flags: other keys of ``[serve]``; None leaves a key as it is.
+
+    Raises:
+        InvalidConfig: a value is out of range.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    limits = msgspec.structs.replace(project.settings.serve, **given)
+    _check(limits)
+    folder = Path.cwd() / spool if spool is not None else project.root / limits.spool
+    folder = Path(os.path.normpath(folder))
+    address = database or limits.database or f"sqlite:///{folder / 'jobs.db'}"
+    return Runner(
+        root=project.root, store=project.store_folder, spool=folder, database=address, limits=limits
+    )
+
+
+def _check(limits: ServeSettings) -> None:
+    validate_alias(limits.alias)
+    for key, least in _LEAST.items():
+        value = getattr(limits, key)
+        if value is not None and not value >= least:
+            raise InvalidConfig(f"[serve] {key} is {value}; it must be at least {least}")
+    if limits.unit_price is not None:
+        from decimal import Decimal, InvalidOperation
+
+        try:
+            usable = Decimal(limits.unit_price) >= 0
+        except InvalidOperation:
+            usable = False
+        if not usable:
+            raise InvalidConfig(
+                f"[serve] unit_price is {limits.unit_price!r}; write a decimal number such as 0.05"
+            )
+
+
+_LEAST: dict[str, float] = {
+    "slots": 1,
+    "time_limit": 0.1,
+    "max_bytes": 1,
+    "max_rows": 1,
+    "attempts": 1,
+    "retry_seconds": 0,
+    "retry_most_seconds": 0,
+    "poll_seconds": 0.01,
+    "settle_seconds": 0,
+    "inline_rows": 0,
+    "memory_mb": 64,
+}

@@ -1,0 +1,167 @@
+"""A worker: one process that takes jobs from the queue, with a child for each slot."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from sqlalchemy.exc import DBAPIError
+
+from corrida.errors import CorridaError
+from corrida.inference.billing import BillingGateway, Ledger
+from corrida.inference.children import Children
+from corrida.inference.queue import Executor, engine_config, queue_name, take_over, workflow_id
+from corrida.inference.service import Service
+from corrida.inference.settings import Runner
+from corrida.inference.submission import Watcher
+from corrida.inference.telemetry import log
+from corrida.inference.workflow import Steps, register
+
+TAKE_OVER_SECONDS = 1.0
+LOST_SECONDS = 20.0
+SWEEP_SECONDS = 3600.0
+GRACE_SECONDS = 20.0
+_FOREVER = 10**9
+
+
+class Worker:
+    """Takes jobs until it is told to stop. One a process: the job engine knows no other way."""
+
+    def __init__(
+        self, runner: Runner, *, gateway: BillingGateway | None = None, executor_id: str | None = None
+    ) -> None:
+        """Open everything; nothing is taken yet.
+
+        Args:
+            runner: places and limits.
+            gateway: what charges; the built-in ledger when None.
+            executor_id: an id of one's own; a new one when None.
+
+        Raises:
+            Refused: a live worker has that id.
+        """
+        limits = runner.limits
+        self.service = Service(runner)
+        self.runner = runner
+        self.executor = Executor(self.service.database, self.service.spool, executor_id)
+        memory = (limits.memory_mb or 0) * 1024 * 1024
+        self.children = Children(limits.slots, runner.root, limits.time_limit, memory)
+        self._stop = threading.Event()
+        self._hurry = threading.Event()
+        steps = Steps(
+            runner, self.service.jobs, self.service.spool, self.children,
+            gateway or Ledger(self.service.database), self.executor.id,
+        )  # fmt: skip
+        register(steps)
+
+    def run(self) -> int:
+        """Work until SIGTERM or SIGINT; a second one, or 20 seconds, ends what still runs.
+
+        What is ended so is not lost: it goes back to the queue, and its try does not count.
+
+        Returns:
+            The exit code; it is not returned while a job still runs, the process then ends at once.
+        """
+        from dbos import DBOS
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        # What the kernel says to who holds a lease on a file that is opened for writing; see spool.being_written.
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        service, limits = self.service, self.runner.limits
+        taken = take_over(service.queue, service.spool, self.executor.id)
+        service.queue.declare(service.spool.id, limits.slots, limits.poll_seconds)
+        DBOS(config=engine_config(service.database, self.executor.id, limits.slots))  # type: ignore[arg-type]
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        DBOS.listen_queues([queue_name(service.spool.id)])
+        DBOS.launch()
+        log("started", executor=self.executor.id, slots=limits.slots, pid=os.getpid(), taken_over=len(taken))
+        self._attend()
+        return self._end()
+
+    def stop(self) -> None:
+        """Ask the worker to stop, as SIGTERM does."""
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.stop()
+
+    def _attend(self) -> None:
+        """Look after the spool and the other workers, until told to stop."""
+        watcher = Watcher(self.runner, self.service.jobs, self.service.spool)
+        look = max(self.runner.limits.poll_seconds, 0.1)
+        duties: list[tuple[float, Callable[[], None]]] = [
+            (look, lambda: _ignore(watcher.look())),
+            (TAKE_OVER_SECONDS, self._mind_the_others),
+            (LOST_SECONDS, self._find_lost),
+            (SWEEP_SECONDS, self._sweep),
+        ]
+        due = [time.monotonic() + (seconds if seconds > 10 else 0) for seconds, _ in duties]
+        while not self._stop.wait(max(0.0, min(due) - time.monotonic())):
+            for number, (seconds, duty) in enumerate(duties):
+                if time.monotonic() < due[number]:
+                    continue
+                try:
+                    duty()
+                except (DBAPIError, CorridaError, OSError) as error:
+                    log("duty failed", error=str(error).splitlines()[0], kind=type(error).__name__)
+                due[number] = time.monotonic() + seconds
+
+    def _mind_the_others(self) -> None:
+        if self.executor.taken_over():
+            # Others have our work, and our id is used up: begin anew under another.
+            log("taken over", executor=self.executor.id)
+            self.children.kill_all()
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+        for workflow in take_over(self.service.queue, self.service.spool, self.executor.id):
+            log("took over", analysis=workflow.partition("#")[0], executor=self.executor.id)
+
+    def _find_lost(self) -> None:
+        """Put jobs back on the queue that no workflow works at: the engine gave up on one, or lost it."""
+        old = time.time() - LOST_SECONDS
+        jobs = [job for job in self.service.jobs.unfinished(self.service.spool.id) if job.created < old]
+        left = self.service.queue.left([workflow_id(job.id, job.attempt) for job in jobs])
+        for job in jobs:
+            if workflow_id(job.id, job.attempt) in left and self.service.jobs.requeue(job):
+                log("requeued", analysis=job.id)
+
+    def _sweep(self) -> None:
+        live = set()
+        for job in self.service.jobs.unfinished(self.service.spool.id):
+            live |= {f"{job.id}.{job.claim}", f"{job.id}.{job.winner}", job.staged or ""}
+        self.service.spool.sweep(live)
+
+    def _end(self) -> int:
+        """Take no more jobs, wait for those that run, and end."""
+        from dbos import DBOS
+
+        log("stopping", executor=self.executor.id)
+        done = threading.Event()
+
+        def drain() -> None:
+            DBOS.destroy(workflow_completion_timeout_sec=_FOREVER)
+            done.set()
+
+        threading.Thread(target=drain, daemon=True).start()
+        end = time.monotonic() + GRACE_SECONDS
+        while not done.wait(0.1) and not self._hurry.is_set() and time.monotonic() < end:
+            pass
+        self.children.kill_all()
+        log("stopped", executor=self.executor.id, drained=done.is_set())
+        self.executor.leave()
+        if not done.is_set():
+            os._exit(0)  # threads wait for children that are gone; what they did is not written down
+        self.children.close()
+        self.service.close()
+        return 0
+
+
+def _ignore(value: object) -> None:
+    del value

@@ -1,0 +1,85 @@
+"""What a predictor offers beyond ``predict`` when files may be larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import msgspec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ScoreReport", "ScoreStream", "StreamingPredictor"]
+
+
+class ScoreReport(msgspec.Struct, kw_only=True):
+    """What is to be said of a scored file.
+
+    Attributes:
+        rows: of the file.
+        scored: of them.
+        not_scored: the others, by reason.
+        classes: scored rows by class.
+        rules: rows that a rule caught, by rule.
+        alignment: what had to be done to bring the file into the shape of training: unseen categories, filled values,
+            columns that were not used.
+        reading: how the file was read.
+        history: rows that were known of earlier ones.
+        drift: how far each feature stands from training (population stability index).
+        seconds: of work, by step.
+    """
+
+    rows: int = 0
+    scored: int = 0
+    not_scored: dict[str, int] = {}
+    classes: dict[str, int] = {}
+    rules: dict[str, int] = {}
+    alignment: dict[str, Any] = {}
+    reading: dict[str, str] = {}
+    history: dict[str, int] = {}
+    drift: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+
+
+class ScoreStream(Protocol):
+    """The scored rows of a file: frames in its order, with ``row`` = 1 to n and none missing.
+
+    Attributes:
+        report: complete once all frames were taken.
+    """
+
+    report: ScoreReport
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        """Yield the frames, once."""
+        ...
+
+
+@runtime_checkable
+class StreamingPredictor(Protocol):
+    """A predictor that scores a file in bounded memory; it keeps nothing from one file to the next."""
+
+    def score(
+        self,
+        path: Path,
+        *,
+        history: Path | None = None,
+        work: Path | None = None,
+        max_bytes: int | None = None,
+        max_rows: int | None = None,
+    ) -> ScoreStream:
+        """Score a file.
+
+        Args:
+            path: the file.
+            history: earlier rows, which have a say in the scores and are not scored themselves.
+            work: an empty folder for what does not fit into memory; without one a temporary folder is used.
+            max_bytes: a larger file is refused.
+            max_rows: a longer one is refused.
+
+        Raises:
+            InvalidData: the file cannot be used.
+        """
+        ...
