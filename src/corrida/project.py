@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -13,6 +12,9 @@ from corrida.analysis.gate_rules import GateRule, GateSettings
 from corrida.errors import BadInput, InvalidConfig
 from corrida.runs.snapshot.addresses import without_password
 from corrida.runs.store import DEFAULT_FOLDER, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PROJECT_FILE = "corrida.toml"
 STORE_VARIABLE = "CORRIDA_DIR"
@@ -105,6 +107,15 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         inline_rows: results of at most so many rows stand in the JSON file, besides the Parquet file.
         memory_mb: address space of the process that scores, in megabytes; no limit when not given.
         unit_price: of one scored row, as a decimal number; rows are counted without a price when not given.
+        host: the address that the API listens on; beyond loopback every call needs a key.
+        port: of the API.
+        hosts: names under which the API may be called, besides addresses and the name of the machine.
+        calls_per_minute: of one key; more are turned away.
+        uploads: files that are received at once.
+        upload_idle: seconds without a byte after which an upload is given up.
+        wait_most: the longest that one call waits for results, in seconds.
+        webhook_allow: networks such as ``10.0.0.0/8`` to which webhooks may go although they are not public.
+        webhook_attempts: how often a webhook is sent that nobody takes.
     """
 
     spool: str = "spool"
@@ -122,6 +133,15 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     inline_rows: int = 1000
     memory_mb: int | None = None
     unit_price: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    hosts: tuple[str, ...] = ()
+    calls_per_minute: int = 600
+    uploads: int = 8
+    upload_idle: float = 30.0
+    wait_most: float = 60.0
+    webhook_allow: tuple[str, ...] = ()
+    webhook_attempts: int = 10
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,9 +31,13 @@ def runner_options(function: F) -> F:
     for option in (
         store_option,
         click.option(
-            "--database", metavar="URL", help="The jobs' database [default: corrida.toml, jobs.db in the spool]."
+            "--database",
+            metavar="URL",
+            help="The jobs' database [default: corrida.toml, jobs.db in the spool].",
         ),
-        click.option("--spool", metavar="DIR", help="The folder of the files [default: corrida.toml, spool]."),
+        click.option(
+            "--spool", metavar="DIR", help="The folder of the files [default: corrida.toml, spool]."
+        ),
     ):
         function = option(function)
     return function
@@ -48,7 +52,9 @@ def open_runner(store: str | None, spool: str | None, database: str | None, **fl
 
 @click.command()
 @click.option("--slots", type=click.IntRange(min=1), help="Files at once [default: corrida.toml, 2].")
-@click.option("--time-limit", type=float, metavar="SECONDS", help="For one file [default: corrida.toml, 300].")
+@click.option(
+    "--time-limit", type=float, metavar="SECONDS", help="For one file [default: corrida.toml, 300]."
+)
 @click.option("--alias", metavar="NAME", help="Whose run scores [default: corrida.toml, production].")
 @runner_options
 def worker(
@@ -66,7 +72,12 @@ def worker(
     one gives them back to the others. Events go to standard error, one JSON line each.
     """
     runner = open_runner(
-        store, spool, database, slots=slots, time_limit=time_limit, alias=alias.removeprefix("@") if alias else None
+        store,
+        spool,
+        database,
+        slots=slots,
+        time_limit=time_limit,
+        alias=alias.removeprefix("@") if alias else None,
     )
     from corrida.inference.worker import Worker
 
@@ -137,7 +148,11 @@ def _relative(path: Path) -> str:
 
 @click.command()
 @click.argument("analysis", required=False, metavar="[ID]")
-@click.option("--status", type=click.Choice(["queued", "running", "processed", "failed", "cancelled"]), help="Only these.")
+@click.option(
+    "--status",
+    type=click.Choice(["queued", "running", "processed", "failed", "cancelled"]),
+    help="Only these.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many.")
 @click.option("--retry", is_flag=True, help="Try the analysis ID again, which failed.")
 @click.option("--cancel", is_flag=True, help="Stop the analysis ID.")
@@ -168,7 +183,7 @@ def jobs(
             if as_json:
                 print_json([describe(job) for job in found])
             else:
-                _show_list(found, dict(service.jobs.counts()))
+                _show_list(found, service.jobs.counts())
             return 0
         if retry:
             job = service.jobs.retry(analysis)
@@ -184,7 +199,7 @@ def jobs(
     return 0
 
 
-def _show_list(found: list[Job], counts: dict[str, int]) -> None:
+def _show_list(found: list[Job], counts: Mapping[Any, int]) -> None:
     from corrida.analysis.blocks import Line, Table
 
     if not found:
@@ -197,7 +212,9 @@ def _show_list(found: list[Job], counts: dict[str, int]) -> None:
         ]
         for job in found
     ]  # fmt: skip
-    styles = [{"failed": "bad", "processed": "plain", "running": "strong"}.get(job.status, "quiet") for job in found]
+    styles = [
+        {"failed": "bad", "processed": "plain", "running": "strong"}.get(job.status, "quiet") for job in found
+    ]
     columns = ("analysis", "status", "file", "rows", "run", "since", "took", "why")
     summary = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
     show_blocks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -60,10 +60,10 @@ class Ledger:
     def record(self, entry: Entry) -> bool:
         """Append a line, unless the analysis has one of that kind."""
         values = msgspec.to_builtins(entry) | {"time": time.time()}
-        insert = self._database.insert(ledger).values(values).on_conflict_do_nothing()
+        insert = self._database.insert(ledger).values(values).on_conflict_do_nothing().returning(ledger.c.seq)
 
         def append(connection: sa.Connection) -> bool:
-            return connection.execute(insert).rowcount == 1
+            return connection.execute(insert).first() is not None
 
         return self._database.persevere(append)
 
@@ -73,8 +73,8 @@ class Ledger:
         if analyses is not None:
             query = query.where(ledger.c.analysis.in_(list(analyses)))
         with self._database.reading() as connection:
-            rows: list[Any] = [dict(row) for row in connection.execute(query).mappings()]
-        return [msgspec.convert({k: v for k, v in row.items() if k != "seq"}, Entry) for row in rows]
+            rows = connection.execute(query).mappings().all()
+        return [msgspec.convert({str(k): v for k, v in row.items() if k != "seq"}, Entry) for row in rows]
 
 
 def charge_of(

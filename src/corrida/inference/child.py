@@ -6,7 +6,6 @@ worker, whatever ends that.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import os
@@ -15,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,12 @@ def die_with(parent: int) -> None:
 def serve(request: Request, predictor: Any, answer: Callable[[Reply], None]) -> Any:
     """Answer a request, and return the predictor that is loaded afterwards."""
     began = time.monotonic()
-    hide = (Path(request.file),) if isinstance(request, Score) else (Path(request.folder), Path(request.root))
+    called: str | None = None
+    hide: tuple[Path, ...]
+    if isinstance(request, Score):
+        hide, called = (Path(request.file),), request.stamp["input"]["file"]
+    else:
+        hide = (Path(request.folder), Path(request.root))
     try:
         if isinstance(request, Load):
             predictor = None  # the old one goes first: two at once may not fit
@@ -72,7 +77,7 @@ def serve(request: Request, predictor: Any, answer: Callable[[Reply], None]) -> 
         else:
             answer(_score(predictor, request, answer, began))
     except Exception as error:  # noqa: BLE001 - a model may raise anything; the worker decides
-        answer(Trouble(problem_of(error, detail=traceback.format_exc(), hide=hide)))
+        answer(Trouble(problem_of(error, detail=traceback.format_exc(), hide=hide, called=called)))
     return predictor
 
 
@@ -85,24 +90,36 @@ def _load(request: Load) -> Any:
 
 
 def _score(predictor: Any, request: Score, answer: Callable[[Reply], None], began: float) -> Reply:
-    from corrida.inference.scoring import score_file
-
-    with open(request.file, "rb") as file:  # noqa: PTH123
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-        with contextlib.suppress(OSError):
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-    if f"sha256:{found}" != request.sha256:
-        return Trouble(Problem(code=FILE_CHANGED, message="the file was altered after it was submitted"))
-    report, digest = score_file(predictor, request, lambda rows: answer(Progress(rows)))
     import msgspec
 
+    from corrida.inference.scoring import score_file
+
+    # The digest is computed while the model works; whatever came of an altered file is not used.
+    with ThreadPoolExecutor(1) as thread:
+        digest = thread.submit(_digest, request.file)
+        try:
+            report, rows = score_file(predictor, request, lambda count: answer(Progress(count)))
+        except Exception:
+            if digest.result() != request.sha256:
+                return _CHANGED
+            raise
+        if digest.result() != request.sha256:
+            return _CHANGED
     return Scored(
         rows=report.rows,
         scored=report.scored,
         report=msgspec.to_builtins(report),
-        sha256=digest,
+        sha256=rows,
         seconds=time.monotonic() - began,
     )
+
+
+def _digest(file: str) -> str:
+    with open(file, "rb") as content:  # noqa: PTH123
+        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
+
+
+_CHANGED = Trouble(Problem(code=FILE_CHANGED, message="the file was altered after it was submitted"))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from corrida.inference.models import Model
 from corrida.inference.problems import PROCESS_DIED, TIME_LIMIT, Failed, Problem
 from corrida.inference.protocol import Load, Loaded, Progress, Replies, Score, Scored, Trouble, send
 from corrida.inference.telemetry import log
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from corrida.inference.models import Model
 
 _LAST_WORDS = 4000
 _LOOK_SECONDS = 0.2

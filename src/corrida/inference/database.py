@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -19,6 +16,10 @@ from corrida.errors import DatabaseError, InvalidData
 from corrida.runs.files import explained, make_folder
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from sqlalchemy import Connection, Engine
 
 T = TypeVar("T")
@@ -117,6 +118,34 @@ executors = sa.Table(
 )
 """Workers that live, or died without a word; which of the two, their locks say."""
 
+keys = sa.Table(
+    "corrida_keys",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(128), nullable=False, unique=True),
+    sa.Column("sees_all", sa.Boolean, nullable=False),
+    sa.Column("per_minute", sa.Integer),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("revoked", sa.Double),
+)
+"""Keys of the API, as digests; see :mod:`corrida.inference.keys`."""
+
+deliveries = sa.Table(
+    "corrida_deliveries",
+    metadata,
+    sa.Column("id", sa.String(160), primary_key=True),
+    sa.Column("analysis", sa.String(128), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("due", sa.Double, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("ended", sa.Double),
+    sa.Column("said", sa.Text),
+    sa.Index("corrida_deliveries_by_status", "status", "due"),
+)
+"""Webhooks that are to be sent, or were; see :mod:`corrida.inference.outbox`."""
+
 
 class Database:
     """The jobs' database.
@@ -125,12 +154,14 @@ class Database:
         address: as it may be shown.
         engine: of SQLAlchemy.
         dialect: ``sqlite`` or ``postgresql``.
+        patience: seconds after which :meth:`persevere` gives up; never when None.
     """
 
     def __init__(self, address: Address) -> None:
         """Prepare to connect; nothing is connected to yet."""
         self.address = address
         self.dialect = address.dialect
+        self.patience: float | None = None
         self.engine = _engine(address)
 
     @property
@@ -160,12 +191,15 @@ class Database:
             stop: gives up with the error when set.
         """
         pause = 0.05
+        end = None if self.patience is None else time.monotonic() + self.patience
         while True:
             try:
                 with self.transaction() as connection:
                     return work(connection)
             except DBAPIError as error:
                 if not _may_pass(error) or (stop is not None and stop.is_set()):
+                    raise
+                if end is not None and time.monotonic() > end:
                     raise
             if stop is not None:
                 stop.wait(pause)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from corrida.errors import AlreadyExists, NotFound, Refused
 from corrida.inference.database import Database, analyses, events
+from corrida.inference.outbox import plan_delivery
 from corrida.inference.problems import CANCELLED, Problem
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class Jobs:
         with self.database.reading() as connection:
             return connection.execute(query).scalar() or 0
 
-    def events(self, job_id: str) -> list[Event]:
+    def events(self, job_id: str) -> Sequence[Event]:
         """Return what happened to a job, oldest first."""
         query = sa.select(events).where(events.c.analysis == job_id).order_by(events.c.seq)
         with self.database.reading() as connection:
@@ -194,7 +195,9 @@ class Jobs:
 
         def work(connection: Connection) -> tuple[Job, bool]:
             insert = self.database.insert(analyses).values(msgspec.to_builtins(job))
-            if connection.execute(insert.on_conflict_do_nothing()).rowcount == 1:
+            # Not rowcount, which PostgreSQL's driver does not give for an INSERT.
+            added = insert.on_conflict_do_nothing().returning(analyses.c.id)
+            if connection.execute(added).first() is not None:
                 self._enqueue(connection, job, job.attempt, 0.0)
                 note(connection, job.id, "queued", file=job.file, size=job.size, source=job.source)
                 return job, True
@@ -261,7 +264,11 @@ class Jobs:
         return None
 
     def settle(
-        self, job: Job, outcome: Status, problem: Problem | None = None, result: Mapping[str, Any] | None = None
+        self,
+        job: Job,
+        outcome: Status,
+        problem: Problem | None = None,
+        result: Mapping[str, Any] | None = None,
     ) -> bool:
         """Decide how a job ends; files move afterwards.
 
@@ -336,6 +343,7 @@ class Jobs:
             ).rowcount
             if changed == 1:
                 note(connection, job.id, str(job.outcome), run=job.run_id, code=job.code)
+                plan_delivery(connection, self.database, job)
             return changed == 1
 
         return self.database.persevere(work)
@@ -432,7 +440,7 @@ class Jobs:
 
         return self.database.persevere(work)
 
-    def unfinished(self, spool: str) -> list[Job]:
+    def unfinished(self, spool: str) -> Sequence[Job]:
         """Return the jobs of a spool that have not ended, oldest first."""
         query = (
             sa.select(analyses)
@@ -447,9 +455,7 @@ def note(connection: Connection, job_id: str, event: str, **detail: Any) -> None
     """Append an event of a job, within the transaction that makes it true."""
     kept = {key: value for key, value in detail.items() if value is not None}
     text = msgspec.json.encode(kept, enc_hook=str).decode()
-    connection.execute(
-        sa.insert(events).values(analysis=job_id, time=time.time(), event=event, detail=text)
-    )
+    connection.execute(sa.insert(events).values(analysis=job_id, time=time.time(), event=event, detail=text))
 
 
 def _find(connection: Connection, job_id: str) -> Job | None:
@@ -458,4 +464,4 @@ def _find(connection: Connection, job_id: str) -> Job | None:
 
 
 def _job(row: Any) -> Job:
-    return msgspec.convert(dict(row), Job)
+    return msgspec.convert({str(name): value for name, value in row.items()}, Job)

@@ -6,13 +6,14 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Connection
 
     from corrida.inference.database import Database
@@ -105,8 +106,10 @@ class AdvisoryLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back by ending the session."""
+        """Give the lock back, at once and by ending the session."""
         if self._connection is not None:
+            with contextlib.suppress(DBAPIError):
+                self._connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
             _drop(self._connection)
             self._connection = None
 

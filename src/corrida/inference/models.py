@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from corrida.errors import DamagedRun, NotFound, Refused
 from corrida.runs import layout
 from corrida.runs.files import digest_file
-from corrida.runs.record import RunRecord
 from corrida.runs.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from corrida.runs.record import RunRecord
 
 
 class Model(NamedTuple):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from corrida.errors import (
-    AliasNotFound,
     BadInput,
     CorridaError,
     DamagedRun,
@@ -22,6 +21,9 @@ from corrida.errors import (
     Refused,
     StoreError,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
 _PATH = re.compile(r"(?<![\w.])(?:/[\w.@ +~-]+){2,}/?")
@@ -67,50 +69,55 @@ STORAGE = "storage"
 INTERNAL = "internal"
 
 
-def problem_of(error: BaseException, *, detail: str = "", hide: tuple[Path, ...] = ()) -> Problem:
+def problem_of(
+    error: BaseException, *, detail: str = "", hide: tuple[Path, ...] = (), called: str | None = None
+) -> Problem:
     """Say of an error what everybody may know, and whether it is worth another try.
 
     Args:
         error: what was raised while a model was loaded or a file scored.
         detail: the traceback.
-        hide: paths whose names must not be told; the file name that stays is its last part.
+        hide: paths that must not be told; the last part of each is.
+        called: what is told in their place: the name under which the file came.
     """
     code, may_pass = _code(error)
     if code == INTERNAL:
         message = "the model raised an error that nobody foresaw; the log of the worker says more"
     else:
-        message = public(str(error), hide)
+        message = public(str(error), hide, called)
     return Problem(code=code, message=message, may_pass=may_pass, detail=detail or repr(error))
 
 
-def _code(error: BaseException) -> tuple[str, bool]:  # noqa: PLR0911 - a table
-    if isinstance(error, AliasNotFound | NotFound) and not isinstance(error, PipelineNotFound):
-        return NO_MODEL, True  # somebody may be about to promote or to copy it
-    if isinstance(error, DamagedRun | Refused):
-        return MODEL_DAMAGED, False
-    if isinstance(error, MissingExtra | PipelineNotFound):
-        return "not_installed", False
-    if isinstance(error, BadInput):
-        return INVALID_FILE, False
-    if isinstance(error, EndpointFailed):
-        return "service_unavailable", True
-    if isinstance(error, PipelineFailed):
-        return "model_failed", False
+# The first that fits; what is not named here may pass.
+_KINDS: tuple[tuple[type[BaseException], str, bool], ...] = (
+    (PipelineNotFound, "not_installed", False),
+    (MissingExtra, "not_installed", False),
+    (NotFound, NO_MODEL, True),  # somebody may be about to promote or to copy a run
+    (DamagedRun, MODEL_DAMAGED, False),
+    (Refused, MODEL_DAMAGED, False),
+    (BadInput, INVALID_FILE, False),
+    (EndpointFailed, "service_unavailable", True),
+    (PipelineFailed, "model_failed", False),
+    (CorridaError, "model_failed", False),
+    (MemoryError, "out_of_memory", True),
+    (OSError, STORAGE, True),
+)
+
+
+def _code(error: BaseException) -> tuple[str, bool]:
     if isinstance(error, StoreError):
         cause = error.__cause__
         return STORAGE, not isinstance(cause, OSError) or cause.errno in _PASSING
-    if isinstance(error, CorridaError):
-        return "model_failed", False
-    if isinstance(error, MemoryError):
-        return "out_of_memory", True
-    if isinstance(error, OSError):
-        return STORAGE, True
-    return INTERNAL, True
+    return next(
+        ((code, passes) for kind, code, passes in _KINDS if isinstance(error, kind)), (INTERNAL, True)
+    )
 
 
-def public(text: str, hide: tuple[Path, ...] = ()) -> str:
-    """Return the first line of ``text`` with every path cut down to its last part."""
+def public(text: str, hide: tuple[Path, ...] = (), called: str | None = None) -> str:
+    """Return the first line of ``text`` with every path cut down to its last part, or to what it is called."""
     for path in hide:
-        text = text.replace(os.fspath(path), path.name)
+        for written in (os.fspath(path), os.path.relpath(path)):
+            if path.name and written.endswith(path.name):  # not "." or ".."
+                text = text.replace(written, called or path.name)
     first = text.strip().splitlines()[0] if text.strip() else ""
     return _PATH.sub(lambda found: found[0].rstrip("/").rpartition("/")[2], first)[:500]

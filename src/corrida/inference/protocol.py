@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from corrida.inference.problems import Problem
+from corrida.inference.problems import Problem  # noqa: TC001 - msgspec reads the annotations
 
 _HEAD = struct.Struct(">I")
 _CHUNK = 65_536

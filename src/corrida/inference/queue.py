@@ -5,11 +5,11 @@ Only the engine's public interface is used; see docs/decisions/0008-inference.md
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
 import uuid
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ from corrida.inference.database import Database, analyses, executors
 from corrida.inference.locks import ExecutorLock, lock_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from dbos import DBOSClient, EnqueueOptions
     from sqlalchemy import Connection
 
@@ -60,11 +62,8 @@ class Queue:
         _quiet()
         self.database = database
         if database.dialect == "postgresql":
-            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                # Two that start at once would make the schema twice.
-                connection.execute(sa.text("SELECT pg_advisory_lock(7236216)"))
+            with _alone(database):  # two that start at once would make the schema twice
                 DBOS.migrate(database.engine_url)
-                connection.execute(sa.text("SELECT pg_advisory_unlock(7236216)"))
         else:
             DBOS.migrate(database.engine_url)
         self._client: DBOSClient = DBOSClient(
@@ -143,7 +142,7 @@ class Executor:
             raise Refused(f"a worker with the id {self.id} is at work; each worker has an id of its own")
         values = {"id": self.id, "host": socket.gethostname(), "pid": os.getpid(), "started": time.time()}
         insert = database.insert(executors).values(values).on_conflict_do_nothing()
-        database.persevere(lambda connection: connection.execute(insert) and None)
+        database.persevere(lambda connection: connection.execute(insert).rowcount)
 
     def taken_over(self) -> bool:
         """Tell whether others took our work over, since they found our lock free.
@@ -202,6 +201,22 @@ def _queue_of(database: Database, job_id: str) -> str:
     with database.reading() as connection:
         query = sa.select(analyses.c.spool).where(analyses.c.id == job_id)
         return queue_name(connection.execute(query).scalar_one())
+
+
+@contextlib.contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """Keep other processes from laying out the engine's tables.
+
+    The lock is asked for again and again, not waited for: a statement that waits holds a snapshot, and the engine builds
+    indexes concurrently, which waits for every older snapshot. Both would wait for ever.
+    """
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.execute(sa.text("SELECT pg_try_advisory_lock(7236216)")).scalar():
+            time.sleep(0.05)
+        try:
+            yield
+        finally:
+            connection.execute(sa.text("SELECT pg_advisory_unlock(7236216)"))
 
 
 def _quiet() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -19,6 +20,8 @@ from corrida.runs import layout
 from corrida.runs.files import digest_file, fsync_dir, write_new
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     import polars as pl
 
     from corrida.inference.protocol import Score
@@ -108,34 +111,64 @@ def _write_rows(
 ) -> tuple[pl.DataFrame | None, int]:
     """Write frames one by one; return those that the JSON file shows, and the number of rows."""
     import polars as pl
-    import pyarrow.parquet as pq
 
     kept: list[pl.DataFrame] = []
     rows = told = 0
-    writer: pq.ParquetWriter | None = None
-    try:
+    with _Table(path, request.stamp) as table:
         for frame in frames:
             if rows + frame.height > request.max_rows:
-                raise InvalidData(
-                    f"the file has more than {request.max_rows:,} rows; send it in parts"
-                )
-            table = frame.to_arrow()
-            if writer is None:
-                schema = table.schema.with_metadata(_metadata(request.stamp))
-                writer = pq.ParquetWriter(path, schema, compression="zstd")
-            writer.write_table(table.cast(writer.schema))
+                raise InvalidData(f"the file has more than {request.max_rows:,} rows; send it in parts")
+            table.append(frame)
             if rows + frame.height <= request.inline_rows:
                 kept.append(frame)
             rows += frame.height
             if rows - told >= _SAID_EVERY:
                 said(rows)
                 told = rows
-    finally:
-        if writer is not None:
-            writer.close()
-    if writer is None:
+    if not path.exists():
         raise PipelineFailed("the model gave no rows; nothing is published")
     return (pl.concat(kept) if kept else None), rows
+
+
+class _Table:
+    """A Parquet file that is written in a thread of its own, so that the model does not wait for the disk."""
+
+    def __init__(self, path: Path, stamp: Mapping[str, Any]) -> None:
+        self._path, self._stamp = path, stamp
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="corrida-rows")
+        self._waiting: deque[Future[None]] = deque()
+        self._writer: Any = None
+
+    def append(self, frame: pl.DataFrame) -> None:
+        """Write a frame soon; no more than two wait, so that memory stays bounded."""
+        self._waiting.append(self._thread.submit(self._write, frame))
+        while len(self._waiting) > 2:
+            self._waiting.popleft().result()
+
+    def _write(self, frame: pl.DataFrame) -> None:
+        import pyarrow.parquet as pq
+
+        table = frame.to_arrow()
+        if self._writer is None:
+            schema = table.schema.with_metadata(_metadata(self._stamp))
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+        self._writer.write_table(table.cast(self._writer.schema))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        """Finish the file; an error of the thread is raised here unless there is another."""
+        try:
+            while self._waiting:
+                if kind is None:
+                    self._waiting.popleft().result()
+                else:
+                    self._waiting.popleft().cancel()
+        finally:
+            self._thread.shutdown()
+            if self._writer is not None:
+                self._writer.close()
 
 
 def _metadata(stamp: Mapping[str, Any]) -> dict[bytes, bytes]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corrida.inference.database import open_database
 from corrida.inference.jobs import ENDED, Job, Jobs
 from corrida.inference.queue import Queue
-from corrida.inference.settings import Runner
 from corrida.inference.spool import Spool
 from corrida.inference.submission import submit_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from corrida.inference.settings import Runner
 
 
 class Service:

@@ -13,6 +13,9 @@ from corrida.project import ServeSettings  # noqa: TC001 - msgspec reads the ann
 from corrida.runs.ids import validate_alias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from ipaddress import IPv4Network, IPv6Network
+
     from corrida.project import Project
 
 
@@ -62,6 +65,7 @@ def runner_of(
 
 def _check(limits: ServeSettings) -> None:
     validate_alias(limits.alias)
+    check_networks(limits.webhook_allow)
     for key, least in _LEAST.items():
         value = getattr(limits, key)
         if value is not None and not value >= least:
@@ -79,6 +83,25 @@ def _check(limits: ServeSettings) -> None:
             )
 
 
+def check_networks(texts: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return networks as ``[serve] webhook_allow`` names them.
+
+    Raises:
+        InvalidConfig: one is none.
+    """
+    from ipaddress import ip_network
+
+    found = []
+    for text in texts:
+        try:
+            found.append(ip_network(text, strict=False))
+        except ValueError:
+            raise InvalidConfig(
+                f"[serve] webhook_allow: {text!r} is no network; write addresses such as 10.0.0.0/8 or 127.0.0.1"
+            ) from None
+    return tuple(found)
+
+
 _LEAST: dict[str, float] = {
     "slots": 1,
     "time_limit": 0.1,
@@ -91,4 +114,10 @@ _LEAST: dict[str, float] = {
     "settle_seconds": 0,
     "inline_rows": 0,
     "memory_mb": 64,
+    "port": 0,
+    "calls_per_minute": 1,
+    "uploads": 1,
+    "upload_idle": 0.1,
+    "wait_most": 0,
+    "webhook_attempts": 1,
 }

@@ -96,13 +96,9 @@ class Spool:
             root / name for name in ("pending", "processed", "failed")
         )
         self.private = root / ".corrida"
-        self.incoming, self.work, self.locks = (
-            self.private / name for name in ("incoming", "work", "executors")
-        )
+        self.incoming, self.work = self.private / "incoming", self.private / "work"
         with explained("laying out the spool", "choose another with --spool"):
-            for folder in (
-                self.pending, self.processed, self.failed, self.incoming, self.work, self.locks,
-            ):  # fmt: skip
+            for folder in (self.pending, self.processed, self.failed, self.incoming, self.work):
                 make_folder(folder)
             self.id = self._identity()
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,22 @@ import msgspec
 
 from corrida.errors import AlreadyExists, InvalidData, InvalidName, NotFound
 from corrida.inference.jobs import ENDED, Job, Jobs
-from corrida.inference.spool import SUFFIXES, Spool, Stated, being_written, check_id, digest_of, id_for, state_of
+from corrida.inference.spool import (
+    SUFFIXES,
+    Spool,
+    Stated,
+    being_written,
+    check_id,
+    digest_of,
+    id_for,
+    state_of,
+)
 from corrida.inference.telemetry import log
 from corrida.runs.files import explained, fsync_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from corrida.inference.settings import Runner
 
 
@@ -61,19 +71,18 @@ def submit_file(
     """
     if not path.is_file():
         raise NotFound(f"there is no file {path.name}; name one to score")
+    if path.stat().st_size > runner.limits.max_bytes:
+        _too_large(runner)
     staged = spool.stage_path()
     with explained("copying the file into the spool", "choose another with --spool"):
         try:
-            if path.stat().st_size <= runner.limits.max_bytes:
-                shutil.copyfile(path, staged)
-            else:
-                _too_large(runner)
-            return submit_staged(
-                runner, jobs, spool, staged, path.name, analysis_id=analysis_id, source=source, **more
-            )
+            shutil.copyfile(path, staged)
         except BaseException:
             staged.unlink(missing_ok=True)
             raise
+        return submit_staged(
+            runner, jobs, spool, staged, path.name, analysis_id=analysis_id, source=source, **more
+        )
 
 
 def submit_staged(
@@ -89,35 +98,57 @@ def submit_staged(
     client: str | None = None,
     webhook: str | None = None,
     options: Mapping[str, Any] | None = None,
+    digest: tuple[int, str] | None = None,
 ) -> tuple[Job, bool]:
     """Make a job of a file that was written to :meth:`Spool.stage_path`; see :func:`submit_file`.
 
     The order makes a kill harmless: the file is durable, then the job and its place on the queue are one commit, then the
-    file shows up in ``pending``, which the worker does too where this process was killed in between.
+    file shows up in ``pending``, which the worker does too where this process was killed in between. ``digest`` is size and
+    SHA-256 of the file, where it is known.
     """
-    suffix = Path(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        suffix = ".csv"
-    job_id = check_id(analysis_id) if analysis_id is not None else new_id()
+    try:
+        job = _described(
+            Job(
+                id=check_id(analysis_id) if analysis_id is not None else new_id(),
+                spool=spool.id, status="queued", alias=alias or runner.limits.alias, file=Path(name).name or "file",
+                suffix=_suffix(name), size=0, sha256="", staged=staged.name, source=source, client=client,
+                webhook=webhook, options=msgspec.json.encode(dict(options or {})).decode(), created=time.time(),
+            ),
+            staged, digest, runner,
+        )  # fmt: skip
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    try:
+        found, new = jobs.add(job)
+    except AlreadyExists:
+        staged.unlink(missing_ok=True)
+        raise
+    # From here on an interruption must leave the file alone: the job may have been committed.
+    if new:
+        with contextlib.suppress(OSError):  # the worker does it as well
+            spool.place_input(found)
+    else:
+        staged.unlink(missing_ok=True)
+    return found, new
+
+
+def _described(job: Job, staged: Path, digest: tuple[int, str] | None, runner: Runner) -> Job:
+    """Make the staged file durable, and return the job with its size and digest."""
     fd = os.open(staged, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
     fsync_dir(staged.parent)
-    size, sha256 = digest_of(staged)
+    size, sha256 = digest or digest_of(staged)
     _check_size(size, runner)
-    job = Job(
-        id=job_id, spool=spool.id, status="queued", alias=alias or runner.limits.alias, file=Path(name).name or "file",
-        suffix=suffix, size=size, sha256=sha256, staged=staged.name, source=source, client=client, webhook=webhook,
-        options=msgspec.json.encode(dict(options or {})).decode(), created=time.time(),
-    )  # fmt: skip
-    found, new = jobs.add(job)
-    if new:
-        spool.place_input(found)
-    else:
-        staged.unlink(missing_ok=True)
-    return found, new
+    return msgspec.structs.replace(job, size=size, sha256=sha256)
+
+
+def _suffix(name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    return suffix if suffix in SUFFIXES else ".csv"
 
 
 def _check_size(size: int, runner: Runner) -> None:
@@ -154,7 +185,7 @@ class Watcher:
                     made.append(job)
         for table in (self._seen, self._known):
             for name in table.keys() - there:
-                table.pop(name)  # type: ignore[attr-defined]
+                table.pop(name)
         return made
 
     def _settled(self, path: Path, state: Stated) -> bool:

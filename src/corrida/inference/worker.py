@@ -8,20 +8,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from types import FrameType
+from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
-
-from corrida.errors import CorridaError
 from corrida.inference.billing import BillingGateway, Ledger
 from corrida.inference.children import Children
 from corrida.inference.queue import Executor, engine_config, queue_name, take_over, workflow_id
 from corrida.inference.service import Service
-from corrida.inference.settings import Runner
 from corrida.inference.submission import Watcher
 from corrida.inference.telemetry import log
 from corrida.inference.workflow import Steps, register
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from corrida.inference.settings import Runner
 
 TAKE_OVER_SECONDS = 1.0
 LOST_SECONDS = 20.0
@@ -110,8 +111,8 @@ class Worker:
                     continue
                 try:
                     duty()
-                except (DBAPIError, CorridaError, OSError) as error:
-                    log("duty failed", error=str(error).splitlines()[0], kind=type(error).__name__)
+                except Exception as error:  # noqa: BLE001 - the jobs that run must not end for it
+                    log("duty failed", error=str(error).partition("\n")[0], kind=type(error).__name__)
                 due[number] = time.monotonic() + seconds
 
     def _mind_the_others(self) -> None:

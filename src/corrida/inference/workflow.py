@@ -10,8 +10,6 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -19,18 +17,21 @@ from sqlalchemy.exc import DBAPIError
 
 from corrida.errors import CorridaError
 from corrida.inference.billing import BillingGateway, charge_of
-from corrida.inference.children import Children
 from corrida.inference.jobs import ENDED, MOST_CLAIMS, Job, Jobs
 from corrida.inference.models import Model, resolve_model
 from corrida.inference.problems import CANCELLED, FILE_LOST, Failed, Problem, problem_of
 from corrida.inference.protocol import Score, Scored
 from corrida.inference.queue import WORKFLOW
 from corrida.inference.retry import Retries, wait_before_next
-from corrida.inference.spool import Spool
 from corrida.inference.telemetry import log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from corrida.inference.children import Children
     from corrida.inference.settings import Runner
+    from corrida.inference.spool import Spool
 
 T = TypeVar("T")
 _LONGEST_PAUSE = 30.0
@@ -41,7 +42,13 @@ class Steps:
     """The steps of the workflow, for one worker."""
 
     def __init__(
-        self, runner: Runner, jobs: Jobs, spool: Spool, children: Children, gateway: BillingGateway, executor: str
+        self,
+        runner: Runner,
+        jobs: Jobs,
+        spool: Spool,
+        children: Children,
+        gateway: BillingGateway,
+        executor: str,
     ) -> None:
         self._runner, self._jobs, self._spool = runner, jobs, spool
         self._children, self._gateway, self._executor = children, gateway, executor
@@ -57,17 +64,16 @@ class Steps:
             return "not ours"
         log("claimed", analysis=job.id, attempt=job.attempt, claim=job.claims, executor=self._executor)
         try:
-            if job.claims > MOST_CLAIMS:
-                raise Failed(_POISON)
-            if job.cancel:
-                raise Failed(Problem(code=CANCELLED, message="it was cancelled"))
+            _refuse_hopeless(job)
             scored, job = self._score(job, token)
         except Failed as failure:
             problem = failure.problem
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must come to an end
             import traceback
 
-            problem = problem_of(error, detail=traceback.format_exc(), hide=(self._runner.store, self._spool.root))
+            problem = problem_of(
+                error, detail=traceback.format_exc(), hide=(self._runner.store, self._spool.root)
+            )
         else:
             result = {
                 "rows": scored.rows, "scored": scored.scored, "result_sha256": scored.sha256,
@@ -192,6 +198,13 @@ _POISON = Problem(
     code="poison",
     message=f"work on it was started {MOST_CLAIMS} times without an end; it may take its workers down with it",
 )
+
+
+def _refuse_hopeless(job: Job) -> None:
+    if job.claims > MOST_CLAIMS:
+        raise Failed(_POISON)
+    if job.cancel:
+        raise Failed(Problem(code=CANCELLED, message="it was cancelled"))
 
 
 def register(steps: Steps) -> Callable[[str, int], str]:

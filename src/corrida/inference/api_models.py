@@ -1,0 +1,85 @@
+"""The answers of the API as OpenAPI describes them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+Status = Literal["queued", "running", "processed", "failed", "cancelled"]
+
+
+class Problem(BaseModel):
+    """Why something did not succeed."""
+
+    code: str = Field(description="for programs")
+    message: str = Field(description="one sentence")
+    request_id: str | None = Field(None, description="under which the log of the server knows the call")
+
+
+class ErrorAnswer(BaseModel):
+    """The answer to a call that did not succeed."""
+
+    error: Problem
+
+
+class Analysis(BaseModel):
+    """A file that was handed over, and what became of it."""
+
+    id: str
+    status: Status
+    file: str = Field(description="the name under which it was sent")
+    size: int
+    sha256: str
+    source: str = Field(description="api, submit or drop")
+    attempt: int = Field(description="tries so far")
+    created: str
+    started: str | None = None
+    ended: str | None = None
+    ahead: int | None = Field(None, description="analyses that wait before this one")
+    progress: int | None = Field(None, description="rows scored so far")
+    run: str | None = Field(None, description="the run that scores, from the first try on")
+    run_digest: str | None = None
+    pipeline: str | None = None
+    alias: str | None = None
+    rows: int | None = None
+    scored: int | None = None
+    charged: str | None = None
+    report: dict[str, Any] | None = Field(None, description="classes, rules, alignment, drift, seconds")
+    error: Problem | None = None
+    links: dict[str, str]
+
+
+class Rows(BaseModel):
+    """A page of results."""
+
+    offset: int
+    total: int
+    rows: list[dict[str, Any]]
+    next: str | None = Field(None, description="where the next page is")
+
+
+class AnalysisWithRows(Analysis):
+    """An analysis that has ended, with the first page of its results."""
+
+    results: Rows | None = None
+
+
+class Analyses(BaseModel):
+    """Analyses, the newest first."""
+
+    analyses: list[Analysis]
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class Readiness(BaseModel):
+    """Whether files can be taken and scored; each part is ``ok`` or says what is wrong."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, str]

@@ -1,0 +1,194 @@
+"""The server: the API in this process, and beside it a worker in a process of its own, which is started again when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from corrida.errors import BadInput, MissingExtra
+from corrida.inference.access import Names, is_loopback
+from corrida.inference.keys import Keys
+from corrida.inference.service import opened
+from corrida.inference.telemetry import log
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from corrida.inference.service import Service
+    from corrida.inference.settings import Runner
+
+_PATIENCE_SECONDS = 10.0
+_GRACE_SECONDS = 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_STEADY_SECONDS = 30.0
+_START = (
+    "import sys; from corrida.inference.child import die_with; die_with(int(sys.argv[1])); "
+    "from corrida.cli.main import main; main(sys.argv[2:])"
+)
+
+
+def build(service: Service, working: Callable[[], str] | None = None) -> ASGIApp:
+    """Return the API with its guard.
+
+    Raises:
+        BadInput: it is to be reached from other machines, and there is no key.
+    """
+    from corrida.inference.app import create_api
+    from corrida.inference.guard import Guard
+    from corrida.inference.metrics import Metrics
+    from corrida.inference.webhooks import Webhooks
+
+    limits = service.runner.limits
+    service.database.patience = _PATIENCE_SECONDS
+    keys = Keys(service.database)
+    beyond = not is_loopback(limits.host) or bool(limits.hosts)
+    if beyond and not keys.any():
+        raise BadInput(
+            "the API is to be reached from other machines, and there is no key; `corrida keys add NAME` makes one"
+        )
+    metrics = Metrics(service)
+    return Guard(
+        create_api(service, Webhooks(service), metrics, working),
+        keys=keys,
+        names=Names(limits.host, limits.hosts),
+        keys_required=beyond or keys.any(),
+        per_minute=limits.calls_per_minute,
+        metrics=metrics,
+    )
+
+
+def serve(runner: Runner, worker_command: Sequence[str] | None, ready: Callable[[str], None]) -> int:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        runner: places and limits.
+        worker_command: what comes after ``corrida`` to start the worker; None starts none.
+        ready: called with the address of the API once it is listening.
+
+    Raises:
+        BadInput: the address cannot be listened on.
+        MissingExtra: what it needs is not installed.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra(f"serving needs {error.name}; pip install 'corrida[serve]'") from None
+    logging.getLogger("python_multipart").setLevel(
+        logging.ERROR
+    )  # callers are told what is wrong with their forms
+    limits = runner.limits
+    with opened(runner) as service, contextlib.ExitStack() as stack:
+        keeper = None if worker_command is None else WorkerKeeper(worker_command)
+        app = build(service, keeper.said if keeper else None)
+        listening = stack.enter_context(listen(limits.host, limits.port))
+        if keeper:
+            keeper.start()
+            stack.callback(keeper.stop)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=10,
+        )
+        host, port = listening.getsockname()[:2]
+        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        log("serving", host=host, port=port, worker=keeper is not None)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn has its own while it runs, and raises the signal again afterwards: the worker is to end in peace.
+            signal.signal(number, lambda *_: keeper.hurry() if keeper else None)
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        BadInput: the address is taken, or not of this machine.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address[:2], family=family, backlog=512)
+    except socket.gaierror as error:
+        why = error.strerror
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+    raise BadInput(f"the API cannot listen on {host} port {port}: {why}; choose another with --port")
+
+
+class WorkerKeeper:
+    """Keeps a worker running beside the API: a process of its own, so that neither takes the other down.
+
+    The kernel kills it when this process ends, however that happens; then others take its jobs over.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        """Prepare to run ``corrida`` with ``command``."""
+        self._command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        # The kernel kills the worker when the thread that started it ends: this one ends last.
+        self._thread = threading.Thread(target=self._keep, name="corrida-worker-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start the worker."""
+        self._thread.start()
+
+    def said(self) -> str:
+        """Tell how the worker is: ``ok``, or a sentence."""
+        process = self._process
+        return "ok" if process is not None and process.poll() is None else "the worker is being started"
+
+    def stop(self) -> None:
+        """End the worker: it gets time for the files that it is scoring, then it is killed and they are done later."""
+        self._stopping.set()
+        self._thread.join()
+
+    def hurry(self) -> None:
+        """End it at once, where it is ending already: what it is scoring is done later."""
+        if self._stopping.is_set() and self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def _keep(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START, str(os.getpid()), *self._command],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for this process, which then asks it to end
+            )
+            while self._process.poll() is None and not self._stopping.wait(0.2):
+                pass
+            if self._process.poll() is None:
+                break
+            lived = time.monotonic() - began
+            pause = _FIRST_PAUSE if lived > _STEADY_SECONDS else min(2 * pause, _LONGEST_PAUSE)
+            log("worker ended", code=self._process.returncode, lived=round(lived, 1), again_in=pause)
+            self._stopping.wait(pause)
+        if self._process is not None:
+            _end(self._process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

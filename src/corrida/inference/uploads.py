@@ -1,0 +1,125 @@
+"""From the body of a request to a job: the file goes to the spool while it streams, and is committed with the job."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+from starlette.requests import ClientDisconnect
+
+from corrida.errors import CorridaError
+from corrida.inference.intake import Limits, Received, check_length, receive
+from corrida.inference.public_errors import Rejected
+from corrida.inference.submission import submit_staged
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from corrida.inference.jobs import Job
+    from corrida.inference.service import Service
+    from corrida.inference.webhooks import Webhooks
+
+PARQUET = "application/vnd.apache.parquet"
+_FILE_NAME = re.compile(r"""filename="?([^";]+)"?""")
+
+
+class Uploads:
+    """Takes files in, so many at once."""
+
+    def __init__(self, service: Service, webhooks: Webhooks) -> None:
+        """Take files for a service; ``webhooks`` checks where these may go."""
+        limits = service.runner.limits
+        self._service, self._webhooks = service, webhooks
+        self._limits = Limits(max_bytes=limits.max_bytes, max_rows=limits.max_rows, idle=limits.upload_idle)
+        self._places = asyncio.Semaphore(limits.uploads)
+
+    async def take(
+        self, request: Request, client: str | None, id_: str | None, webhook: str | None, name: str | None,
+        idempotency_key: str | None,
+    ) -> Job:  # fmt: skip
+        """Receive the file of a request and make a job of it.
+
+        Args:
+            request: whose body holds it.
+            client: name of the key that was shown.
+            id_: of the analysis, as the address of the request says it; a form may say it as well.
+            webhook: whom to tell; a form may say it as well.
+            name: of the file.
+            idempotency_key: header of the request.
+
+        Raises:
+            Rejected: it does not come in whole, or there is no room.
+            InvalidData, InvalidName, AlreadyExists, BadInput: no job can be made of it.
+        """
+        if self._places.locked():
+            raise Rejected(503, "busy", "too many files are coming in at once; try again", retry_after=1)
+        async with self._places:
+            return await self._take(request, client, id_, webhook, name, idempotency_key)
+
+    async def _take(
+        self,
+        request: Request,
+        client: str | None,
+        id_: str | None,
+        webhook: str | None,
+        name: str | None,
+        idempotency_key: str | None,
+    ) -> Job:
+        spool = self._service.spool
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise Rejected(415, "unsupported_media_type", "send the file as it is, without Content-Encoding")
+        check_length(request.headers.get("content-length"), self._limits)
+        staged = spool.stage_path()
+        kind = request.headers.get("content-type", "")
+        try:
+            received = await receive(request.stream(), kind, staged, self._limits)
+        except ClientDisconnect:
+            raise Rejected(400, "cut_off", "the upload was cut off; send the file again") from None
+        given = webhook or received.fields.get("webhook") or None
+        if given is not None and given != webhook:
+            try:
+                await to_thread.run_sync(self._webhooks.check, given)
+            except CorridaError:
+                with contextlib.suppress(OSError):
+                    os.unlink(staged)  # noqa: PTH108
+                raise
+        submit = partial(
+            submit_staged,
+            self._service.runner,
+            self._service.jobs,
+            spool,
+            staged,
+            _name_of(request, name, received),
+            analysis_id=id_ or received.fields.get("id") or _id_of_key(client, idempotency_key),
+            client=client,
+            webhook=given,
+            digest=(received.size, received.sha256),
+        )
+        job, _ = await to_thread.run_sync(submit)  # the file is its own from here on
+        return job
+
+
+def _id_of_key(client: str | None, key: str | None) -> str | None:
+    """Return the id of an analysis that is known by an Idempotency-Key only; each caller has keys of its own."""
+    if not key:
+        return None
+    return "key-" + hashlib.sha256(f"{client or ''}\0{key}".encode()).hexdigest()[:32]
+
+
+def _name_of(request: Request, given: str | None, received: Received) -> str:
+    """Return the name of a file as its sender has it; its suffix says of what kind it is where it is CSV or Parquet."""
+    name = given or received.name
+    if not name:
+        found = _FILE_NAME.search(request.headers.get("content-disposition", ""))
+        name = found[1] if found else ""
+    name = "".join(c for c in name.replace("\\", "/").rpartition("/")[2] if c.isprintable())[-200:]
+    if not name or name in {".", ".."}:
+        parquet = request.headers.get("content-type", "").partition(";")[0].strip() == PARQUET
+        name = "upload.parquet" if parquet else "upload.csv"
+    return name
