@@ -191,6 +191,8 @@ def scores(
                 "cherry_pick.mase_seen": final[series].model,
             }
             for name, model in picks.items():
+                if model not in trials.models:
+                    continue  # even SeasonalNaive may have failed
                 value = trials.one(series, model, window).mase
                 if value is not None:
                     rows.setdefault(name, []).append(value)

@@ -74,7 +74,8 @@ def read_panel(
         InvalidData: naming the file, the column, the row or the series, and the mend.
     """
     exogenous = like.exogenous if like is not None else None
-    frame = pl.concat([_read(path, config, exogenous) for path in paths], how="diagonal")
+    days = like is None or like.frequency.days
+    frame = pl.concat([_read(path, config, exogenous, days=days) for path in paths], how="diagonal")
     names = tuple(name for name in frame.columns if name.startswith("x:"))
     frame = frame.sort("id", "time", maintain_order=True)
     _refuse_duplicates(frame)
@@ -106,11 +107,13 @@ def some(names: Sequence[str]) -> str:
     return few if len(names) <= NAMED else f"{few} and {len(names) - NAMED:,} more"
 
 
-def _read(path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None) -> pl.DataFrame:
+def _read(
+    path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None, *, days: bool
+) -> pl.DataFrame:
     """Return a file as id, time, y and ``x:`` columns; y and x are floats, null where nothing stands."""
     frame = read_table(path)
     columns = config.columns
-    require_columns(frame, path, [columns.id, columns.time, columns.target])
+    _require_named(frame, path, config)
     if exogenous is None:
         rest = [n for n in frame.columns if n not in {columns.id, columns.time, columns.target}]
         exogenous = rest if columns.exogenous is None else columns.exogenous
@@ -120,12 +123,25 @@ def _read(path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None
         raise InvalidData(
             f"{shown(path)}: column {columns.id!r} is empty at {rows_named(path, blank)}. Give every row its series."
         )
-    times = read_times(frame[columns.time], path, columns.time)
+    times = read_times(frame[columns.time], path, columns.time, days=days)
     numbers = [
         _numbers(frame, path, name, ids).alias(alias)
         for name, alias in [(columns.target, "y"), *((name, f"x:{name}") for name in exogenous)]
     ]
     return pl.DataFrame([ids.alias("id"), times.alias("time"), *numbers])
+
+
+def _require_named(frame: pl.DataFrame, path: Path, config: ForecastingConfig) -> None:
+    columns = config.columns
+    try:
+        require_columns(frame, path, [columns.id, columns.time, columns.target])
+    except InvalidData as error:
+        if "Did you mean" in str(error):
+            raise
+        raise InvalidData(
+            f"{error} Say how the series, the time and the value are called there: columns.id, columns.time, columns.target, "
+            f"as in --set columns.time={frame.columns[min(1, frame.width - 1)]}"
+        ) from None
 
 
 def _numbers(frame: pl.DataFrame, path: Path, column: str, ids: pl.Series) -> pl.Series:

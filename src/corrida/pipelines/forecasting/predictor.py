@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from corrida.errors import DamagedRun, InvalidConfig, InvalidData
+from corrida.errors import CorridaError, DamagedRun, InvalidConfig, InvalidData
 from corrida.pipelines.contract import Prediction
 from corrida.pipelines.forecasting.data import read_panel, some
 from corrida.pipelines.forecasting.intervals import widened
@@ -18,15 +18,16 @@ from corrida.pipelines.forecasting.panel import Panel, Series
 from corrida.pipelines.forecasting.settings import Columns, ForecastingConfig
 from corrida.pipelines.forecasting.tables import dated, forecast_columns, history_table
 from corrida.pipelines.inputs import suggest
-from corrida.pipelines.model_files import check_model, read_facts
+from corrida.pipelines.model_files import FACTS, check_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from corrida.pipelines.contract import Data, Recorder
     from corrida.pipelines.forecasting.cherry_pick import Choice
     from corrida.pipelines.forecasting.models import Fitted
+    from corrida.pipelines.forecasting.old_models import OldPredictor
     from corrida.pipelines.forecasting.panel import Forecast
     from corrida.pipelines.forecasting.training import Trained
 
@@ -84,14 +85,19 @@ def save_predictor(
     recorder.save_model(PREDICTOR, write, format="parquet+json", libraries=["polars"])
 
 
-def load_predictor(models: Path, *, trust: bool = False) -> ForecastPredictor:
+def load_predictor(models: Path, *, trust: bool = False) -> ForecastPredictor | OldPredictor:
     """Return what forecasts with the models of a run; a model is read when it is first needed.
 
     Raises:
         NotFound: the folder holds no models of this pipeline.
         DamagedRun: a file was altered.
+        Refused: another program wrote the models, they can run code when they are read, and nobody consented.
     """
     folder = models / PREDICTOR
+    if not any(models.glob(f"*/{FACTS}")):
+        from corrida.pipelines.forecasting.old_models import load_old_models
+
+        return load_old_models(models, trust=trust)
     check_model(folder, trust=trust)
     try:
         about = msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About)
@@ -250,10 +256,17 @@ class ForecastPredictor:
             raise InvalidConfig(
                 f"{name} was trained for {longest} steps, not {horizon}; train with that horizon"
             )
+        short = [one for one in panel.series if len(one.y) < fitted.needs()]
+        if short:
+            raise InvalidData(
+                f"the series {short[0].id!r} has {len(short[0].y)} values, too few for {name}, which needs "
+                f"{fitted.needs()}; give more of it, or another model"
+            )
         if model.uses_exogenous and panel.exogenous:
             _refuse_unknown_future(panel, horizon)
         levels = tuple(self.about.config.levels)
-        found = dict(fitted.predict(panel, horizon, levels if model.own_intervals else (), newer=newer))
+        own = levels if model.own_intervals else ()
+        found = _tried(name, panel, lambda part: fitted.predict(part, horizon, own, newer=newer))
         widths = self.about.widths.get(name, {})
         if widths and horizon > self.about.config.horizon:
             notes.append(
@@ -293,20 +306,23 @@ class ForecastPredictor:
         return dated(pl.concat(parts))
 
 
-def library_changes(models: Path) -> dict[str, tuple[str, str]]:
-    """Return the libraries whose version is no longer the one that wrote a model: name to then and now."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    changes: dict[str, tuple[str, str]] = {}
-    for folder in sorted(p for p in models.iterdir() if p.is_dir()):
-        for name, then in read_facts(folder).libraries.items():
-            try:
-                now = version(name)
-            except PackageNotFoundError:
-                now = "none"
-            if now != then:
-                changes[name] = (then, now)
-    return changes
+def _tried(
+    name: str, panel: Panel, forecast: Callable[[Panel], Mapping[str, Forecast]]
+) -> dict[str, Forecast]:
+    """Return the forecasts of a model; where it fails, the first series on which it does is named."""
+    try:
+        return dict(forecast(panel))
+    except CorridaError:
+        raise
+    except Exception as error:
+        if len(panel) > 1:
+            for one in panel.series:
+                _tried(name, panel.only(frozenset({one.id})), forecast)
+        series = panel.series[0].id
+        reason = str(error).removeprefix(f"series {series!r}: ")
+        raise InvalidData(
+            f"{name} cannot forecast the series {series!r} of {len(panel.series[0].y)} values: {reason}"
+        ) from error
 
 
 def _only(panel: Panel, series: Sequence[str]) -> Panel:

@@ -8,8 +8,7 @@ import pytest
 from corrida.errors import DamagedRun, InvalidConfig, InvalidData, NotFound, Refused
 from corrida.pipelines.contract import Data
 from corrida.pipelines.forecasting import pipeline
-from corrida.pipelines.forecasting.predictor import library_changes
-from corrida.pipelines.model_files import check_model, written_model
+from corrida.pipelines.model_files import check_model, library_changes, written_model
 
 
 @pytest.fixture
@@ -126,7 +125,7 @@ def test_an_altered_model_is_not_loaded(bench, trained):
 
 
 def test_a_folder_without_models(tmp_path):
-    with pytest.raises(NotFound, match="there is no model 'predictor'"):
+    with pytest.raises(NotFound, match="holds no models of this pipeline"):
         pipeline.load(tmp_path)
 
 
@@ -153,3 +152,32 @@ def test_versions_that_changed_are_told(bench, trained):
     then, now = library_changes(bench.root / "models")["statsforecast"]
     assert then == "0.1"
     assert now != then
+
+
+def test_a_horizon_beyond_that_of_a_network(bench, trained, monkeypatch):
+    from corrida.pipelines.forecasting.models.statistical import FittedStatistical
+
+    monkeypatch.setattr(FittedStatistical, "longest", lambda _: 6)
+    assert trained.predict(model="SeasonalNaive", horizon=6).frame.height == 12
+    with pytest.raises(
+        InvalidConfig, match="SeasonalNaive was trained for 6 steps, not 7; train with that horizon"
+    ):
+        trained.predict(model="SeasonalNaive", horizon=7)
+
+
+def test_the_series_on_which_a_model_fails_is_named(bench, trained, monkeypatch):
+    from corrida.pipelines.forecasting.models.statistical import FittedStatistical
+
+    predict = FittedStatistical.predict
+
+    def failing(self, panel, *arguments, **options):
+        if "b" in panel.by_id:
+            raise ValueError("the forecast is not finite")
+        return predict(self, panel, *arguments, **options)
+
+    monkeypatch.setattr(FittedStatistical, "predict", failing)
+    with pytest.raises(
+        InvalidData,
+        match="SeasonalNaive cannot forecast the series 'b' of 72 values: the forecast is not finite",
+    ):
+        trained.predict(model="SeasonalNaive")

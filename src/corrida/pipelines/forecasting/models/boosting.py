@@ -107,6 +107,10 @@ class FittedBoosting(Fitted):
             raise ValueError("the forecast is not finite")
         return {name: Forecast(mean) for name, mean in means.items()}
 
+    def needs(self) -> int:
+        """Return what the seasonal difference and the longest lag take, and one value that has them all."""
+        return self._features.season_length + max(*self._features.lags, self._features.window) + 1
+
     def save(self, folder: Path) -> None:
         """Write LightGBM's own text format, and the features."""
         (folder / _BOOSTER).write_text(self._booster.model_to_string(), encoding="utf-8")
