@@ -216,6 +216,40 @@ def evaluation_grid(items: str, resamples: str):
     return {"seconds": seconds, "f1": first.value, "low": first.low, "high": first.high}
 
 
+def forecasting(series: str, folder: str, report: str = ""):
+    """Run the forecasting pipeline as the command line does, and say how long it took."""
+    import contextlib
+    import io
+    import time
+
+    from bench.contestants import forecasts
+    from corrida.cli.main import run_cli
+
+    os.makedirs(folder, exist_ok=True)
+    models = ",".join((*forecasts.STATISTICAL, forecasts.LEARNING))
+    settings = {
+        "models": f"[{models}]",
+        "horizon": forecasts.HORIZON,
+        "n_windows": forecasts.WINDOWS,
+        "levels": f"[{forecasts.LEVEL}]",
+        "report": "true" if report else "false",
+    }
+    store = corrida.Store(f"{folder}/runs")
+    for count in (2, int(series)):  # the first is the warm-up
+        forecasts.write(f"{folder}/employment_{count}.csv", count)
+        said = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+        arguments = ["run", "forecasting", "--data", f"{folder}/employment_{count}.csv", "--run-id", f"of_{count}"]
+        started = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            code = run_cli([*arguments, *said, "--store", str(store.root)])
+        seconds = time.perf_counter() - started
+        if code:
+            raise SystemExit(f"the run ended with {code}")
+    metrics = store.get(f"of_{series}").metrics
+    names = (*forecasts.STATISTICAL, forecasts.LEARNING)
+    return {"seconds": seconds, **{name: metrics[f"{name}.mae"] for name in names}}
+
+
 def version():
     """Return the version of corrida."""
     return {"version": corrida.__version__}

@@ -246,6 +246,63 @@ def _cluster_sums(graded):
     return np.add.reduceat(counts.reshape(items, -1, 3), starts, axis=0)
 
 
+def forecasting(series: str, folder: str):
+    """Validate, refit and forecast by the bare libraries, and say how long it took."""
+    import time
+    import warnings
+
+    import lightgbm
+    import polars as pl
+    import statsforecast.models
+    from mlforecast import MLForecast
+    from mlforecast.lag_transforms import RollingMean
+    from mlforecast.target_transforms import Differences, LocalStandardScaler
+    from statsforecast import StatsForecast
+
+    from bench.contestants import forecasts
+
+    warnings.simplefilter("ignore")
+    os.makedirs(folder, exist_ok=True)
+    season, horizon, level = forecasts.SEASON, forecasts.HORIZON, [forecasts.LEVEL]
+    windows = {"h": horizon, "n_windows": forecasts.WINDOWS, "step_size": horizon, "refit": True}
+    errors = {}
+    for count in (2, int(series)):  # the first is the warm-up
+        forecasts.write(f"{folder}/employment_{count}.csv", count)
+        started = time.perf_counter()
+        table = pl.read_csv(f"{folder}/employment_{count}.csv", try_parse_dates=True)
+        for name in forecasts.STATISTICAL:
+            model = getattr(statsforecast.models, name)(season_length=season)
+            bare = StatsForecast([model], freq="1mo", n_jobs=1)
+            found = bare.cross_validation(df=table, level=level, **windows)
+            bare.fit(table).predict(h=horizon, level=level)
+            errors[name] = float((found["y"] - found[name]).abs().mean())
+        learner = lightgbm.LGBMRegressor(
+            n_estimators=200,
+            learning_rate=0.05,
+            num_leaves=15,
+            min_child_samples=5,
+            random_state=1,
+            n_jobs=1,
+            deterministic=True,
+            force_row_wise=True,
+            verbosity=-1,
+        )
+        bare = MLForecast(
+            models={forecasts.LEARNING: learner},
+            freq="1mo",
+            lags=list(range(1, 2 * season + 1)),
+            lag_transforms={1: [RollingMean(season)]},
+            target_transforms=[Differences([season]), LocalStandardScaler()],
+            date_features=["month"],
+        )
+        found = bare.cross_validation(table, **windows, static_features=[])
+        bare.fit(table, static_features=[])
+        bare.predict(horizon)
+        errors[forecasts.LEARNING] = float((found["y"] - found[forecasts.LEARNING]).abs().mean())
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, **errors}
+
+
 def nothing():
     """Start Python and end it."""
 

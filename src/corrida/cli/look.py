@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from corrida.runs.run_file import Column
     from corrida.runs.store import Store
 
+_HAS = "has"  # what the folder of a run has, looked up when it is shown: predictions come after the end
 _STATUS_STYLE: dict[str, Style] = {
     "failed": "bad",
     "crashed": "bad",
@@ -118,6 +119,7 @@ def _runs_table(
     names = [field for _, field in fields]
     primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
     numbers = {i for i, f in enumerate(names) if f.startswith("metrics.") or f in {"duration", "seed"}}
+    numbers |= {i for i, f in enumerate(names) if f.startswith("params.") and _are_numbers(runs, f)}
     return Table(
         [header for header, _ in fields],
         [_cells(run, names, families) for run in runs],
@@ -129,10 +131,23 @@ def _runs_table(
     )
 
 
+def _are_numbers(runs: Sequence[RunRecord], field: str) -> bool:
+    name = field.removeprefix("params.")
+    values = [value for run in runs if (value := run.params.get(name)) is not None]
+    return bool(values) and all(isinstance(value, int | float) for value in values)
+
+
 def _least_wanted(names: Sequence[str], primary: set[str]) -> list[int]:
-    """Return columns in the order in which a narrow terminal does without them."""
+    """Return columns in the order in which a narrow terminal does without them.
+
+    Of pipelines that show what their runs have, that and what stands before it is wanted most.
+    """
+    first = max((names.index(name) for name in ("created", "seed") if name in names), default=-1) + 1
+    own = range(first, names.index(_HAS) + 1) if _HAS in names else range(0)
 
     def rank(i: int) -> tuple[int, int]:
+        if i in own:
+            return (8, -i)
         if names[i].startswith("metrics."):
             return (5 if names[i] in primary else 1, -i)
         order = {
@@ -165,7 +180,8 @@ def _fold(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], dict[str, int]]:
 def _chosen_fields(columns: str) -> list[tuple[str, str]]:
     from corrida.runs.query import compile_order
 
-    return [(f.removeprefix("metrics.").removeprefix("params."), f) for f, _ in compile_order(columns)]
+    chosen = compile_order(columns, more=[_HAS])
+    return [(f.removeprefix("metrics.").removeprefix("params."), f) for f, _ in chosen]
 
 
 def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
@@ -198,6 +214,8 @@ def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[Column]:
 
 def _cells(run: RunRecord, fields: Sequence[str], families: dict[str, int]) -> list[str]:
     row = run.as_row()
+    if _HAS in fields:
+        row[_HAS] = ", ".join(run.has())
     return [_cell(run, row.get(field), field, families) for field in fields]
 
 
@@ -234,6 +252,8 @@ def _text(run: RunRecord, field: str) -> str:
 @store_option
 def show(reference: str, *, as_json: bool, store: str | None) -> int:
     """Show one run: what it was, what came out, and which files it keeps."""
+    from corrida.cli.run_report import models_of, run_blocks
+
     run = open_store(store).get(reference)
     if as_json:
         whole = run.as_json()
@@ -245,9 +265,9 @@ def show(reference: str, *, as_json: bool, store: str | None) -> int:
                 "artifacts": run.artifacts(),
             }
             whole["files"] = content.files
+            whole["models"] = models_of(run)
+            whole["predictions"] = run.predictions()
         print_json(whole)
         return 0
-    from corrida.cli.run_report import run_blocks
-
     show_blocks(run_blocks(run))
     return 0

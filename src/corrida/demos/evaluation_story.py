@@ -9,12 +9,12 @@ _EMBEDDINGS = Optional(
     "wordllama is not installed, so only the fuzzy matcher runs; pip install 'corrida[evaluation]' adds semantic and hybrid.",
     without=("--set", "matchers.use=[fuzzy]"),
 )
-_FIGURES = Optional(
+FIGURES = Optional(
     ("vl_convert", "jinja2"),
     "vl-convert-python and jinja2 are not both installed, so reports are text only; pip install 'corrida[report]' adds "
     "pictures and pages.",
 )
-_PAGE = _FIGURES._replace(there=("--to", "reports/seeds"))
+_PAGE = FIGURES._replace(there=("--to", "reports/seeds"))
 
 EVALUATION = Demo(
     "evaluation",
@@ -29,7 +29,7 @@ EVALUATION = Demo(
         Command(
             "Every finding of every reader is matched to the taxonomy and counted against the truth.",
             ("run", "classroom", "--seed", "1", "--run-tag", "seed1", "--tag", "sweep=seeds"),
-            optional=(_EMBEDDINGS, _FIGURES),
+            optional=(_EMBEDDINGS, FIGURES),
         ),
         Command(
             "Answers in which one cell was wrong.",
@@ -49,7 +49,7 @@ EVALUATION = Demo(
         Command(
             "The same once more.",
             ("run", "classroom", "--seed", "2", "--run-tag", "seed2", "--tag", "sweep=seeds"),
-            optional=(_EMBEDDINGS, _FIGURES),
+            optional=(_EMBEDDINGS, FIGURES),
         ),
         Command("Both runs.", ("list",)),
         Command(

@@ -147,6 +147,18 @@ class Recorder(Protocol):
         """Save a file such as a picture under ``name``, a path relative to the run folder."""
         ...
 
+    def append(self, name: str, record: Mapping[str, Any]) -> None:
+        """Append one line of JSON to a file under ``name``; when the call has returned, a kill does not lose it."""
+        ...
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Add parameters that the work itself found, such as the best ones of a search."""
+        ...
+
+    def saved(self, name: str) -> Path | None:
+        """Return where a file or folder lies that was saved under ``name`` (``.`` is the run folder itself), or None."""
+        ...
+
     def save_table(self, name: str, frame: pl.DataFrame) -> None:
         """Save a table; the suffix of ``name`` (``.csv`` or ``.parquet``) chooses the format."""
         ...
@@ -204,8 +216,16 @@ class Recorder(Protocol):
         """
         ...
 
-    def progress(self, items: Iterable[T], *, total: int | None = None, label: str = "") -> Iterator[T]:
-        """Pass ``items`` through and show how far the work is, with a rate and the time left."""
+    def progress(
+        self, items: Iterable[T], *, total: int | None = None, label: str | Callable[[], str] = ""
+    ) -> Iterator[T]:
+        """Pass ``items`` through and show how far the work is, with a rate and the time left.
+
+        Args:
+            items: what is worked on.
+            total: how many there are, when it is known.
+            label: what is being done; a function is asked anew after each item.
+        """
         ...
 
     def warn(self, message: str) -> None:

@@ -22,6 +22,7 @@ RUN = "run.json"
 CONFIG_DIR = "config"
 DATA_DIR = "data"
 MODELS_DIR = "models"
+PREDICTIONS_DIR = "predictions"
 CONFIG = "config.yaml"
 MANIFEST = "manifest.json"
 ITEMS = "items.parquet"
@@ -38,4 +39,6 @@ CLAIMED = ".claimed"
 OWN_FILES = frozenset({RUN, CONFIG, MANIFEST, ITEMS, ITEMS_TWICE, METRICS, HISTORY, LOG, DIFF, ANNOTATIONS})
 OWN_FOLDERS = frozenset({CONFIG_DIR, ITEM_PARTS})
 NOT_SEALED = frozenset({RUN, ANNOTATIONS})
-"""Files that the list of digests in run.json leaves out: itself, and what is appended after the end."""
+"""Files that the list of digests in run.json leaves out: itself, and what is appended after the end.
+
+Predictions come after the end too, but have digests of their own: see :mod:`corrida.runs.predictions`."""

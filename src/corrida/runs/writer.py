@@ -84,7 +84,9 @@ class RunWriter(RunLog):
         self._data_stat = {path: _stat(path) for path in files}
         # Before the claim: bad data leaves no run.
         self._data = describe_data(files, spec.root, spec.roles)
-        self._claim: Claim = claim(root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed)
+        self._claim: Claim = claim(
+            root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed, id_base=spec.id_base
+        )
         super().__init__(self._claim.dir)
         self._started = time.monotonic()
         self._params: dict[str, Any] = dict(spec.params)
@@ -359,6 +361,7 @@ class RunWriter(RunLog):
             "tags": dict(spec.tags),
             "seed": spec.seed,
             "parent": spec.parent,
+            "resumed_from": spec.resumed_from,
             "summary": self._summary,
             "metrics": self._metrics,
             "primary_metric": spec.primary_metric,
@@ -420,6 +423,11 @@ class RunWriter(RunLog):
     def failure(self) -> Failure | None:
         """Why the run failed; None unless it did."""
         return self._failure
+
+    @property
+    def spec(self) -> RunSpec:
+        """What the run was started with."""
+        return self._spec
 
     @property
     def keeps(self) -> bool:
