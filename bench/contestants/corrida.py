@@ -250,6 +250,34 @@ def forecasting(series: str, folder: str, report: str = ""):
     return {"seconds": seconds, **{name: metrics[f"{name}.mae"] for name in names}}
 
 
+def model_search(models: str, candidates: str, jobs: str, folder: str):
+    """Search as the Python interface does it, and say how long it took and what the best scores are."""
+    import logging
+    import time
+
+    from bench.contestants import searches
+
+    logging.disable()
+    x, y, x_test, y_test = searches.rows()
+    folds = searches.folds(len(y))
+    for count in (2, int(candidates)):  # the first is the warm-up
+        started = time.perf_counter()
+        found = corrida.run_model_search(
+            models.split(","),
+            x,
+            y,
+            x_test,
+            y_test,
+            n_iter=count,
+            cv=folds,
+            random_state=searches.RANDOM_STATE,
+            n_jobs=int(jobs),
+            store=f"{folder}/runs",
+        )
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, **{name: one.metrics["val_r2"] for name, one in found.items()}}
+
+
 def version():
     """Return the version of corrida."""
     return {"version": corrida.__version__}

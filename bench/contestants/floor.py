@@ -269,7 +269,7 @@ def forecasting(series: str, folder: str):
     for count in (2, int(series)):  # the first is the warm-up
         forecasts.write(f"{folder}/employment_{count}.csv", count)
         started = time.perf_counter()
-        table = pl.read_csv(f"{folder}/employment_{count}.csv", try_parse_dates=True)
+        table = pl.read_csv(f"{folder}/employment_{count}.csv", try_parse_dates=True, schema_overrides={"y": pl.Float64})
         for name in forecasts.STATISTICAL:
             model = getattr(statsforecast.models, name)(season_length=season)
             bare = StatsForecast([model], freq="1mo", n_jobs=1)
@@ -301,6 +301,33 @@ def forecasting(series: str, folder: str):
         errors[forecasts.LEARNING] = float((found["y"] - found[forecasts.LEARNING]).abs().mean())
         seconds = time.perf_counter() - started
     return {"seconds": seconds, **errors}
+
+
+def model_search(models: str, candidates: str, jobs: str, folder: str):
+    """Search by scikit-learn alone, and say how long it took and what the best scores are."""
+    import time
+
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import RandomizedSearchCV
+
+    from bench.contestants import searches
+
+    x, y, x_test, y_test = searches.rows()
+    folds = searches.folds(len(y))
+    drawn = {name: searches.candidates(name, int(candidates)) for name in models.split(",")}
+    scores = {}
+    for warm_up in (True, False):
+        started = time.perf_counter()
+        for name, (estimator, settings) in drawn.items():
+            grids = [{key: [value] for key, value in one.items()} for one in settings[: 2 if warm_up else None]]
+            search = RandomizedSearchCV(
+                estimator, grids, n_iter=len(grids), scoring="r2", cv=folds, n_jobs=int(jobs), random_state=0
+            )
+            search.fit(x, y)
+            r2_score(y_test, search.predict(x_test))
+            scores[name] = float(search.best_score_)
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, **scores}
 
 
 def nothing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -20,6 +21,7 @@ from corrida.errors import BadInput, InvalidConfig
 from corrida.execute.recorder import RunRecorder, Surroundings, record_outcome
 from corrida.launch import begin, code_digests, enclosing_run
 from corrida.pipelines.contract import Outcome
+from corrida.pipelines.executors import check_executor
 from corrida.pipelines.model_search import pipeline
 from corrida.pipelines.model_search.callbacks import SearchCallback, SearchStart
 from corrida.pipelines.model_search.catalogue import available_specs, find_specs
@@ -112,7 +114,7 @@ def run_model_search(
         task: regression or classification; that of the specs when not given.
         method: ``random``, ``tpe``, ``halving``, or ``none`` to cross-validate only.
         scoring: the metric that decides; r2 or accuracy when not given.
-        n_jobs: tasks at once on this machine; 0 is the number of cores.
+        n_jobs: tasks at once on this machine; 0 or -1 is the number of cores.
         executor: ``local``, ``ray`` or ``ray://host:port``.
         max_seconds: a model's search starts no further candidate after this long.
         patience: a model's search ends after this many candidates without a better one.
@@ -148,6 +150,12 @@ def run_model_search(
         ... )
         >>> results.best.metrics["test_r2"]
     """
+    if executor is not None:
+        check_executor(executor)
+    if isinstance(n_jobs, int) and n_jobs < -1:
+        raise InvalidConfig(
+            f"run_model_search: n_jobs is {n_jobs}; give a number of tasks, or 0 for one a core"
+        )
     seed = secrets.randbelow(2**31) if random_state is None else random_state
     settings = _settings(
         method=method,
@@ -155,7 +163,7 @@ def run_model_search(
         cv=cv if isinstance(cv, int) else 5,
         scoring=scoring,
         random_state=seed,
-        jobs=n_jobs,
+        jobs=0 if n_jobs == -1 else n_jobs,
         max_seconds=max_seconds,
         patience=patience,
         batch=batch,
@@ -240,12 +248,17 @@ def _search(
             save_fitted(recorder, best.name, best.estimator, pickle=settings.pickle, facts=facts)
         copies.copy_report(results)
         record_outcome(writer, _outcome(results, search.prepared))
+    for text in writer.warnings:
+        _log.warning("%s", text)  # shown where nobody says otherwise
     results.path = None if store is None else writer.dir
     if store is None:
         for one in results.values():
             one.model_path = copies.models.get(one.name)
     results.output_path = copies.folder
     return results
+
+
+_log = logging.getLogger(__name__)
 
 
 class _Copies:

@@ -194,7 +194,8 @@ def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     own = _pipeline_columns(runs)
     if own:
         fields = [f for f in fields if f[1] != "pipeline"]
-        fields += [(c.header, c.field) for c in own if c.field not in {f for _, f in fields}]
+        taken = {field for _, field in fields}
+        fields += [(c.header, c.field) for c in own if c.field not in taken and _any_has(runs, c.field)]
     else:
         names = dict.fromkeys(r.primary_metric.name for r in runs if r.primary_metric)
         names |= dict.fromkeys(m for r in runs if not r.primary_metric for m in list(r.metrics)[:3])
@@ -203,6 +204,11 @@ def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
         if any(_text(run, name) for run in runs) and name not in {f for _, f in fields}:
             fields.append((name, name))
     return fields
+
+
+def _any_has(runs: Sequence[RunRecord], field: str) -> bool:
+    """Tell whether one of the runs has a value to show: a column of dashes says nothing of these."""
+    return any(run.has() if field == _HAS else run.as_row().get(field) not in {None, ""} for run in runs)
 
 
 def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[Column]:

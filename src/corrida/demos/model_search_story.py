@@ -22,7 +22,7 @@ def _compare(told: str, a: str, b: str) -> Command:
 MODEL_SEARCH = Demo(
     "model-search",
     "model_search",
-    "Seattle's daily weather: which model tells the warmest temperature of a day, and is it really better?",
+    "Seattle's daily weather: which model tells the warmest temperature of a day, and whether it is really better",
     (
         _run(
             "Six models and their settings. The last fifth of the days is tested; validation chooses without seeing it.",

@@ -277,7 +277,10 @@ def _failed(writer: RunWriter, error: Exception) -> PipelineFailed:
     kept = (
         f"; the run {writer.id} is kept as failed, and its log.txt has the traceback" if writer.keeps else ""
     )
-    failed = PipelineFailed(f"the pipeline failed{place}: {type(error).__name__}: {error}{kept}")
+    # What a pipeline itself calls its failure needs no place in its code.
+    known = isinstance(error, PipelineFailed)
+    said = str(error) if known else f"the pipeline failed{place}: {type(error).__name__}: {error}"
+    failed = PipelineFailed(f"{said}{kept}")
     failed.run_id = writer.id if writer.keeps else None
     return failed
 

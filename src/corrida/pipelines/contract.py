@@ -110,10 +110,13 @@ class Prediction:
     Attributes:
         frame: one row a predicted value.
         notes: what a person should know of it.
+        errors: of the predictions where the truth is in the data, in the columns that training writes of its own errors;
+            None where nobody asked.
     """
 
     frame: pl.DataFrame
     notes: Sequence[str] = ()
+    errors: pl.DataFrame | None = None
 
 
 class Predictor(Protocol):

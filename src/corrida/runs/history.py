@@ -7,7 +7,6 @@ import operator
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -172,10 +171,15 @@ def write_history(path: Path, calls: Iterable[tuple[int, float, Mapping[str, flo
 
 
 def read_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
-    """Yield step, time (seconds since the epoch) and metrics of each logging call.
+    """Yield step, time (seconds since the epoch) and metrics of each logging call, those added after the end last.
 
     A line that a kill cut off, or that somebody made unreadable, is left out; so is a file that is none.
     """
+    yield from _logged_calls(path)
+    yield from added_calls(path.parent)
+
+
+def _logged_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
     try:
         data = path.read_bytes()
     except OSError:
@@ -204,7 +208,7 @@ def read_history(path: Path) -> pl.DataFrame:
     steps: list[int] = []
     times: list[float] = []
     values: dict[str, list[float | None]] = {}
-    for step, time_, numbers in chain(read_calls(path), added_calls(path.parent)):
+    for step, time_, numbers in read_calls(path):
         for logged, value in numbers.items():
             name = f"metric.{logged}" if logged in RESERVED_NAMES else logged  # another tracker may allow it
             column = values.setdefault(name, [])

@@ -19,7 +19,14 @@ _MLFLOWS_DEFAULT = "./mlartifacts"
 
 
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> CorridaTrackingStore:
-    """Return the tracking store for an address such as ``corrida:runs``."""
+    """Return the tracking store for an address such as ``corrida:runs``.
+
+    Raises:
+        MissingExtra: MLflow is older or newer than what corrida works with.
+    """
+    from corrida.bridges.mlflow.require import require_mlflow
+
+    require_mlflow()
     from corrida.bridges.mlflow.tracking_store import CorridaTrackingStore
 
     return CorridaTrackingStore(store_uri, artifact_uri)  # type: ignore[abstract] # made whole at import

@@ -211,9 +211,8 @@ class ExperimentCalls:
         stages = LifecycleStage.view_type_to_stages(run_view_type)
         found: list[Seen] = []
         if LifecycleStage.ACTIVE in stages:
-            found += self._finder.live(
-                entries, *filter(None, (c.for_catalog(self._store.root) for c in clauses))
-            )
+            conditions = filter(None, (clause.for_catalog(self._store.root) for clause in clauses))
+            found += self._finder.live(entries, *conditions, refresh=False)  # just done for the experiments
         if LifecycleStage.DELETED in stages:
             found += self._finder.deleted(entries)
         rows = [row for row in map(Row, found) if all(clause.fits(row) for clause in clauses)]

@@ -169,9 +169,14 @@ class Experiments:
                 return entry
         return next((entry for entry in self.all().values() if entry.name == name), None)
 
-    def of(self, header: RunHeader) -> str:
-        """Return the id of the experiment that a run belongs to."""
-        told = self.told()
+    def of(self, header: RunHeader, told: dict[str, Experiment] | None = None) -> str:
+        """Return the id of the experiment that a run belongs to.
+
+        Args:
+            header: the run.
+            told: what :meth:`told` gave, for whoever asks of many runs.
+        """
+        told = self.told() if told is None else told
         if header.mlflow is not None and header.mlflow.experiment in told:
             return header.mlflow.experiment
         return self._of_name(header.pipeline, told)

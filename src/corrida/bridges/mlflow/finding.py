@@ -55,18 +55,21 @@ class Finder:
                 return Seen(header, self._root / identity, False, self._experiments.of(header))
         raise missing(f"Run '{run_id}' not found")
 
-    def live(self, entries: list[Experiment], *more: Any) -> list[Seen]:
+    def live(self, entries: list[Experiment], *more: Any, refresh: bool = True) -> list[Seen]:
         """Return the runs of these experiments that are not in the trash.
 
         Args:
             entries: the experiments.
             more: further conditions for the catalog, which runs that are open meet in any case.
+            refresh: bring the catalog up to date first.
         """
         wanted = {entry.id for entry in entries}
-        self._store.refresh()
+        if refresh:
+            self._store.refresh()
+        told = self._experiments.told()
         found = []
         for header in self._experiments.headers(entries, *more):
-            experiment = self._experiments.of(header)
+            experiment = self._experiments.of(header, told)
             if experiment in wanted:
                 found.append(Seen(header, self._root / header.id, False, experiment))
         return found

@@ -68,33 +68,41 @@ def read_panel(
         config: names of columns, frequency and rules.
         validated: whether series need the values that validation holds out, besides those to learn from.
         like: the panel that models were trained on; its frequency and exogenous columns are asked for.
-        appended: whether series may be as short as one value, since they continue those of ``like``.
+        appended: whether series may be as short as one value, since they continue those of ``like``; or hold none,
+            and say what exogenous columns will be.
 
     Raises:
         InvalidData: naming the file, the column, the row or the series, and the mend.
     """
     exogenous = like.exogenous if like is not None else None
+    future = appended and bool(exogenous)
     days = like is None or like.frequency.days
-    frame = pl.concat([_read(path, config, exogenous, days=days) for path in paths], how="diagonal")
+    frame = pl.concat(
+        [_read(path, config, exogenous, days=days, future=future) for path in paths], how="diagonal"
+    )
     names = tuple(name for name in frame.columns if name.startswith("x:"))
     frame = frame.sort("id", "time", maintain_order=True)
     _refuse_duplicates(frame)
     parts = {str(key[0]): part for key, part in frame.group_by("id", maintain_order=True)}
     frequency = _frequency(parts, config, like)
     season = like.season_length if like is not None else config.season_length or frequency.season_length
-    least = 1 if appended else least_length(config, season) if validated else season + 1
+    least = int(not future) if appended else least_length(config, season) if validated else season + 1
     series: list[Series] = []
     skipped: dict[str, str] = {}
     filled: dict[str, int] = {}
     late: list[str] = []
     for name, part in parts.items():
-        one = _Reading(name, part, frequency, names, config)
+        one = _Reading(name, part, frequency, names, config, future=future)
         if one.length < least:
             skipped[name] = f"{one.length} of {least} values"
             continue
         series.append(one.series())
         filled |= {name: one.filled} if one.filled else {}
         late += [name] if one.dropped else []
+    if appended and skipped:
+        raise InvalidData(
+            f"the data hold no values of {some(list(skipped))}; give some, or leave those rows out"
+        )
     _settle_short(skipped, series, config)
     panel = Panel(tuple(series), frequency, season, tuple(name[2:] for name in names))
     warnings = _warnings(panel, skipped, filled, late, config)
@@ -108,11 +116,16 @@ def some(names: Sequence[str]) -> str:
 
 
 def _read(
-    path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None, *, days: bool
+    path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None, *, days: bool, future: bool
 ) -> pl.DataFrame:
-    """Return a file as id, time, y and ``x:`` columns; y and x are floats, null where nothing stands."""
+    """Return a file as id, time, y and ``x:`` columns; y and x are floats, null where nothing stands.
+
+    A file that says what exogenous columns will be in the ``future`` need not have the column of the values.
+    """
     frame = read_table(path)
     columns = config.columns
+    if future and columns.target not in frame.columns:
+        frame = frame.with_columns(pl.lit(None, pl.Float64).alias(columns.target))
     _require_named(frame, path, config)
     if exogenous is None:
         rest = [n for n in frame.columns if n not in {columns.id, columns.time, columns.target}]
@@ -218,15 +231,18 @@ class _Reading:
         frequency: Frequency,
         exogenous: tuple[str, ...],
         config: ForecastingConfig,
+        *,
+        future: bool = False,
     ) -> None:
         self.name, self.frequency, self.exogenous, self.config = name, frequency, exogenous, config
         known = part["y"].is_not_null().arg_true()
         self.dropped = int(known[0]) if len(known) else 0
-        self.rows = part.slice(self.dropped) if len(known) else part.head(0)
+        self.rows = part.slice(self.dropped) if len(known) or future else part.head(0)
         self.filled = 0
         self.length = 0
-        if len(known):
+        if self.rows.height:
             self.positions = self._positions()
+        if len(known):
             self.length = int(self.positions[int(known[-1]) - self.dropped]) + 1
 
     def _positions(self) -> Any:
@@ -324,7 +340,7 @@ def _warnings(
         list(filled), lambda text: f"{sum(filled.values()):,} missing values filled ({config.gaps}) in {text}"
     )
     tell(late, lambda text: f"rows without a value before the first one are left out in {text}")
-    constant = [one.id for one in panel.series if np.ptp(one.y) == 0]
+    constant = [one.id for one in panel.series if one.y.size and np.ptp(one.y) == 0]
     tell(constant, lambda text: f"constant, and so without a MASE: {text}")
     return found
 

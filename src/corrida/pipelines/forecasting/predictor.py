@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from corrida.errors import CorridaError, DamagedRun, InvalidConfig, InvalidData
@@ -14,7 +12,7 @@ from corrida.pipelines.contract import Prediction
 from corrida.pipelines.forecasting.data import read_panel, some
 from corrida.pipelines.forecasting.intervals import widened
 from corrida.pipelines.forecasting.models import MODELS
-from corrida.pipelines.forecasting.panel import Panel, Series
+from corrida.pipelines.forecasting.newer import is_newer, read_newer
 from corrida.pipelines.forecasting.settings import Columns, ForecastingConfig
 from corrida.pipelines.forecasting.tables import dated, forecast_columns, history_table
 from corrida.pipelines.inputs import suggest
@@ -28,10 +26,11 @@ if TYPE_CHECKING:
     from corrida.pipelines.forecasting.cherry_pick import Choice
     from corrida.pipelines.forecasting.models import Fitted
     from corrida.pipelines.forecasting.old_models import OldPredictor
-    from corrida.pipelines.forecasting.panel import Forecast
+    from corrida.pipelines.forecasting.panel import Forecast, Panel
     from corrida.pipelines.forecasting.training import Trained
 
 PREDICTOR = "predictor"
+_MOST_STEPS = 100_000  # more is a slip of the hand, and would fill the memory
 _HISTORY, _ABOUT = "history.parquet", "predictor.json"
 
 
@@ -138,6 +137,7 @@ class ForecastPredictor:
         model: str | None = None,
         series: Sequence[str] = (),
         horizon: int | None = None,
+        score: bool = False,
     ) -> Prediction:
         """Forecast what comes after the history, or after newer data.
 
@@ -148,14 +148,17 @@ class ForecastPredictor:
             model: take this model for all series. Without either, the best single model.
             series: only these; all when empty.
             horizon: steps; that of the training when not given.
+            score: also measure the forecasts of all models from the end of the training on, by the values of ``data``.
 
         Returns:
             One row a series and step: ``unique_id``, ``ds``, ``forecast``, ``lower_<level>`` and ``upper_<level>``,
-            ``model`` and ``cutoff``, the time of the last value that was known.
+            ``model`` and ``cutoff``, the time of the last value that was known. With ``score`` also the errors, in the
+            columns of ``metrics.csv``.
 
         Raises:
             InvalidConfig: no such model, or not for that horizon.
-            InvalidData: no such series, a gap after the history, or exogenous values of the future are missing.
+            InvalidData: no such series, a gap after the history, exogenous values of the future are missing, or there is
+                nothing to score by.
             DamagedRun: a model file was altered.
             MissingExtra: a model needs a library that is not installed.
         """
@@ -166,19 +169,32 @@ class ForecastPredictor:
             raise InvalidConfig(
                 f"the run has no model {model!r}; it has {trained}.{suggest(model, self.about.models)}"
             )
+        if score and (data is None or not data.files):
+            raise InvalidData("forecasts are scored by newer values; give them with --data")
         steps = self.about.config.horizon if horizon is None else horizon
-        if steps < 1:
-            raise InvalidConfig(f"a horizon of {steps} steps is none; give 1 or more")
+        if not 1 <= steps <= _MOST_STEPS:
+            raise InvalidConfig(f"a horizon of {steps:,} steps is none; give 1 to {_MOST_STEPS:,}")
         notes: list[str] = []
         panel, newer = self._panel(data, notes)
         panel = _only(panel, series)
         chosen = self._chosen(panel, notes, cherry_pick=cherry_pick, model=model)
         forecasts: dict[str, tuple[str, Forecast]] = {}
+        errors = self._score(panel, steps, notes) if score else None
         for name in dict.fromkeys(chosen.values()):
             part = panel.only(frozenset(one for one, taken in chosen.items() if taken == name))
             for one, forecast in self._forecast(name, part, steps, newer, notes).items():
                 forecasts[one] = (name, forecast)
-        return Prediction(self._table(panel, forecasts, steps), notes)
+        return Prediction(self._table(panel, forecasts, steps), notes, errors)
+
+    def _score(self, panel: Panel, horizon: int, notes: list[str]) -> pl.DataFrame:
+        from corrida.pipelines.forecasting.scoring import score
+
+        def forecast(name: str, part: Panel, steps: int) -> Mapping[str, Forecast]:
+            newer = frozenset(one.id for one in part.series if is_newer(self.history, one))
+            return self._forecast(name, part, steps, newer, [])
+
+        about = self.about
+        return score(self.history, panel, about.models, horizon, about.config.levels, forecast, notes)
 
     def _panel(self, data: Data | None, notes: list[str]) -> tuple[Panel, frozenset[str]]:
         """Return the series to forecast, and those whose history is not the one that was learnt from."""
@@ -187,43 +203,8 @@ class ForecastPredictor:
         config = msgspec.structs.replace(
             history_config(self.about), columns=self.about.config.columns, short_series="refuse"
         )
-        given = read_panel(data.files, config, like=self.history, appended=True)
-        notes += given.warnings
-        whole = tuple(self._continued(one) for one in given.panel.series)
-        newer = frozenset(
-            one.id
-            for one in whole
-            if (old := self.history.by_id.get(one.id)) is None or not np.array_equal(old.y, one.y)
-        )
-        return replace(self.history, series=whole), newer
-
-    def _continued(self, one: Series) -> Series:
-        """Return newer values behind the history where they start after its start."""
-        old = self.history.by_id.get(one.id)
-        if old is None or one.start <= old.start:
-            if len(one.y) <= self.about.season_length:
-                raise InvalidData(
-                    f"the series {one.id!r} has {len(one.y)} values, too few to forecast from; "
-                    f"{self.about.season_length + 1} are needed"
-                )
-            return one
-        positions = self.history.frequency.positions(pl.Series([old.start, one.start]))
-        if positions is None:
-            raise InvalidData(
-                f"the series {one.id!r} does not go by {self.about.frequency} after its history"
-            )
-        first = int(positions[1])
-        if first > len(old.y):
-            raise InvalidData(
-                f"between the history of {one.id!r} and the data {first - len(old.y)} values are missing; "
-                "give those too"
-            )
-        return Series(
-            one.id,
-            old.start,
-            np.concatenate([old.y[:first], one.y]),
-            np.concatenate([old.exogenous[:first], one.exogenous]),
-        )
+        whole = read_newer(data.files, config, self.history, notes)
+        return whole, frozenset(one.id for one in whole.series if is_newer(self.history, one))
 
     def _chosen(
         self, panel: Panel, notes: list[str], *, cherry_pick: bool, model: str | None

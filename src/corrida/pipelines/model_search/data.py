@@ -14,6 +14,7 @@ import polars as pl
 
 from corrida.errors import InvalidConfig, InvalidData
 from corrida.pipelines.inputs import id_column, read_table, require_columns, shown, suggest
+from corrida.pipelines.model_search.blocks import blocks_of
 from corrida.pipelines.model_search.columns import (
     Column,
     Source,
@@ -23,6 +24,12 @@ from corrida.pipelines.model_search.columns import (
     values_of,
 )
 from corrida.pipelines.model_search.dates import as_times, parts_held, time_text
+from corrida.pipelines.model_search.honesty import (
+    like_dates,
+    said_of_few_numbers,
+    said_of_twins,
+    said_of_unread_dates,
+)
 from corrida.pipelines.model_search.split_facts import class_counts, fold_facts, split_facts
 from corrida.pipelines.model_search.splits import (
     Split,
@@ -126,6 +133,8 @@ class _Reading:
         if self.task == "classification":
             self.kept, self.target, said = without_rare_classes(source, config, self.kept, self.target)
             self.warnings += [said] if said else []
+        elif config.task == "auto" and (said := said_of_few_numbers(config.target, self.target)):
+            self.warnings.append(said)
         if len(self.kept) < _LEAST_ROWS:
             raise InvalidData(
                 f"{shown(source.path)}: {len(self.kept)} rows have a {config.target}; {_LEAST_ROWS} are needed at least."
@@ -189,6 +198,9 @@ class _Reading:
             )
         if not dated and config.split == "time":
             raise InvalidConfig("split: no column holds dates; name it, as in --set date=COLUMN")
+        if not dated and config.split == "auto" and config.group is None:
+            odd = [(name, like_dates(frame[name])) for name in others]
+            self.warnings += [said_of_unread_dates(name, example) for name, example in odd if example]
         return dated[0] if len(dated) == 1 else None
 
     def _orders(self, name: str) -> bool:
@@ -255,6 +267,8 @@ class _Reading:
         """Choose the features and build what the search is given."""
         columns, frame = self._features()
         split = self.split
+        if said := said_of_twins(frame, self.target, split):
+            self.warnings.append(said)
         y: np.ndarray[Any, Any] = self.target.to_numpy()
         y = y.astype(np.float64) if self.task == "regression" else y.astype(object)
         folds = self._folds(y)
@@ -336,7 +350,8 @@ class _Reading:
             if kind not in {"number", "boolean"} or series.null_count():
                 return False
             x, y = series.to_numpy(), self.target.to_numpy()
-            return bool(x.std() and abs(np.corrcoef(x, y)[0, 1]) > 1 - 1e-12)
+            with np.errstate(all="ignore"):  # of huge numbers the squares are infinite
+                return bool(x.std() and abs(np.corrcoef(x, y)[0, 1]) > 1 - 1e-12)
         both = pl.DataFrame({"x": series.cast(pl.String), "y": self.target})
         if both["x"].n_unique() != both["y"].n_unique() or both["x"].null_count():
             return False
@@ -391,7 +406,7 @@ class _Reading:
             if times.dt.month().n_unique() > 1:
                 found["month"] = times.dt.strftime("%m")
             if self.split.way == "time":
-                found["block"] = blocks_of(times)
+                found["block"] = blocks_of(times, self.target.gather(test).to_numpy())
                 cluster = "block"
         named = {name: f"{name}_" if name in _TAKEN else name for name in found}
         frame = pl.DataFrame([series.alias(named[name]) for name, series in found.items()])
@@ -419,18 +434,3 @@ class _Reading:
             "split": about,
             "folds": [fold_facts(fold, learnt) for fold in folds],
         }
-
-
-def blocks_of(times: pl.Series) -> pl.Series:
-    """Return blocks of neighbouring times, named after the first time of each.
-
-    Errors of neighbours are alike, so that tests swap and draw whole blocks. There are n^(1/3) times in a block of n times.
-
-    Source: Künsch, H. R. (1989), The jackknife and the bootstrap for general stationary observations, Annals of Statistics
-    17, 1217-1241.
-    """
-    ordered = times.unique().sort()
-    length = max(1, round(ordered.len() ** (1 / 3)))
-    names = time_text(ordered)
-    place = pl.Series(np.searchsorted(ordered.to_numpy(), times.to_numpy()) // length * length)
-    return pl.Series([names[at] for at in place.to_list()])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from corrida.errors import InvalidConfig, Refused, StoreError
+from corrida.errors import InvalidConfig, PipelineFailed, Refused, StoreError
 from corrida.pipelines.contract import Outcome
 from corrida.pipelines.model_search.callbacks import Callbacks, SearchStart
 from corrida.pipelines.model_search.candidates import error_text
@@ -16,7 +16,7 @@ from corrida.pipelines.model_search.metrics import scoring_metric
 from corrida.pipelines.model_search.model_run import ModelRun
 from corrida.pipelines.model_search.results import ModelResult, SearchResults
 from corrida.pipelines.model_search.saving import file_format, save_fitted
-from corrida.pipelines.model_search.search_data import PreparedData, prepare
+from corrida.pipelines.model_search.search_data import PreparedData, check_folds, prepare
 from corrida.pipelines.model_search.trials import plain_params
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Finishing = Callable[["ChildRecorder", ModelResult, Outcome], Outcome]
 REPORT = "training_report.csv"
 
 
-class NoModelFitted(RuntimeError):
+class NoModelFitted(PipelineFailed, RuntimeError):
     """Every model of a search failed.
 
     Attributes:
@@ -109,6 +109,7 @@ class ModelSearch:
             random_state=settings.random_state,
             as_numbers=any(spec.preprocessing != "none" for spec in self._specs),
         )
+        check_folds(self.prepared, self.scoring)
         self._callbacks = Callbacks(callbacks, recorder)
         self.results = SearchResults(self.scoring, getattr(recorder, "run_id", None))
         self._runs: dict[str, ModelRun | Exception] = {spec.name: self._begun(spec) for spec in self._specs}

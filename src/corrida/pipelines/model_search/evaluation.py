@@ -161,7 +161,10 @@ class Evaluation:
     ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """Return values or classes, and of classification the probabilities where the estimator gives them."""
         if classes is None:
-            return np.asarray(estimator.predict(table), dtype=np.float64).reshape(-1), None
+            said = np.asarray(estimator.predict(table), dtype=np.float64)
+            if said.size != len(table):
+                raise ValueError(f"predict gave answers of shape {said.shape} for {len(table)} rows")
+            return said.reshape(-1), None
         labels, size = self.labels or [], len(self.labels or ())
         if not hasattr(estimator, "predict_proba"):
             return self._classes(np.asarray(estimator.predict(table)), classes), None

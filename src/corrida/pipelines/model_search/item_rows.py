@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,24 @@ def measures_of(metrics: Mapping[str, float]) -> dict[str, str]:
     return {name: measure for name, measure in MEASURES.items() if name in metrics}
 
 
+_DIGITS = 6
+
+
+def readable(values: NDArray[np.float64], spread: float) -> list[str]:
+    """Return numbers as text of six digits and more, enough to tell rows apart; a loss is never worked out from them.
+
+    Args:
+        values: what a model says.
+        spread: the standard deviation of what is right: of large numbers that differ little, six digits would say little.
+    """
+    finest = _DIGITS - 1 - (math.floor(math.log10(spread)) if 0 < spread < math.inf else 0)
+    texts = []
+    for one in values.tolist():
+        own = _DIGITS - 1 - math.floor(math.log10(abs(one))) if one and math.isfinite(one) else 0
+        texts.append(repr(round(one, max(own, finest, 0))))
+    return texts
+
+
 def items_table(
     prepared: PreparedData, scoring: str, output: NDArray[Any], probabilities: NDArray[np.float64] | None
 ) -> pl.DataFrame:
@@ -49,7 +68,7 @@ def items_table(
     if prepared.labels is None:
         error = np.abs(output - expected)
         columns |= {
-            "output": [repr(float(one)) for one in output],
+            "output": readable(output, float(np.std(expected))),
             "expected": [repr(float(one)) for one in expected],
             "loss": error if scoring in {"mae", "median_ae"} else error**2,
         }

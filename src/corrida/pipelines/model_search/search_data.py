@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corrida.errors import InvalidData
+from corrida.errors import InvalidConfig, InvalidData
 from corrida.pipelines.model_search.fitted import plain_label
 from corrida.pipelines.model_search.specs import TASKS, Task
 from corrida.pipelines.model_search.table import Features, Matrix, learn_features
@@ -108,6 +108,11 @@ def prepare(data: SearchData, *, cv: int, random_state: int, as_numbers: bool = 
         test_rows = row_count(data.X_test, "X_test")
         given_test = _values(data.y_test, test_rows, data.target, "y_test", "X_test")
         _check_test(data, test_rows)
+        if features is not None:
+            try:
+                features.aligned(data.X_test)  # before hours of work
+            except InvalidData as error:
+                raise InvalidData(f"X_test: {error}") from None
     if data.task == "regression":
         y: NDArray[Any] = _numbers(target, data.target, "y_train")
         if (y == y[0]).all():
@@ -132,6 +137,30 @@ def prepare(data: SearchData, *, cv: int, random_state: int, as_numbers: bool = 
         else _folds(y, data, cv, random_state, labels)
     )
     return PreparedData(data, features, matrix, y, y_test, labels, folds, said)
+
+
+def check_folds(prepared: PreparedData, scoring: str) -> None:
+    """Refuse folds on which a metric has no value, whatever a model says.
+
+    Raises:
+        InvalidConfig: naming the fold and the mend.
+    """
+    count = len(prepared.folds)
+    for number, (_, valid) in enumerate(prepared.folds, 1):
+        there = np.unique(prepared.y[valid])
+        if scoring == "r2" and len(there) < 2:
+            why = "is one row" if len(valid) == 1 else f"has the same {prepared.given.target} in all its rows"
+            raise InvalidConfig(
+                f"cv: fold {number} of {count} {why}, of which there is no r2; take fewer folds, or another scoring such as rmse"
+            )
+        if scoring == "roc_auc" and len(there) < len(prepared.labels or ()):
+            lacking = next(
+                label for place, label in enumerate(prepared.labels or ()) if place not in there.tolist()
+            )
+            raise InvalidConfig(
+                f"cv: fold {number} of {count} has no row of the class {lacking!r}, so that there is no roc_auc; take fewer folds, "
+                "or another scoring such as log_loss"
+            )
 
 
 def row_count(table: Any, name: str) -> int:

@@ -1,6 +1,6 @@
 """Which rows are tested, and the folds of the others: by time, by groups, by classes or at random.
 
-No split lets a row of the test set have a twin in training. By time, all test rows come after all training rows, rows of one
+By time, all test rows come after all training rows, rows of one
 time stay together, and each fold predicts what comes after what it learnt from (expanding window). By groups, a group is on
 one side. Rows with dates are not shuffled unless somebody asks for it.
 
@@ -87,7 +87,7 @@ def split_by_time(times: NDArray[Any], share: float, first: Any | None, gap: int
 
 
 def split_by_group(groups: Sequence[str], share: float, seed: int) -> Split:
-    """Test on groups drawn at random, as many as come nearest to the share of all groups.
+    """Test on groups drawn at random, as many as come nearest to the share of all groups, two at least.
 
     Raises:
         InvalidData: too few groups.
@@ -98,7 +98,8 @@ def split_by_group(groups: Sequence[str], share: float, seed: int) -> Split:
             f"there {'is' if len(names) == 1 else 'are'} {len(names)} group{'' if len(names) == 1 else 's'}, too few to hold "
             "some out; 4 are needed. Name another column with group=, or use another split"
         )
-    size = min(max(1, round(share * len(names))), len(names) - _LEAST)
+    # One group alone would leave nothing to compare models by.
+    size = min(max(_LEAST, round(share * len(names))), len(names) - _LEAST)
     held = np.random.default_rng(seed).permutation(len(names))[:size]
     test = np.isin(of_row, held)
     return Split("group", np.flatnonzero(~test), np.flatnonzero(test), np.zeros(0, dtype=np.int64))

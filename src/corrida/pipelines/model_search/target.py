@@ -9,7 +9,7 @@ import polars as pl
 
 from corrida.errors import InvalidData
 from corrida.pipelines.inputs import shown
-from corrida.pipelines.model_search.columns import kind_of, numbers_of, texts_of
+from corrida.pipelines.model_search.columns import MISSING, kind_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
     from corrida.pipelines.model_search.columns import Source
@@ -29,6 +29,10 @@ def rows_with_target(source: Source, name: str) -> Mask:
     """
     text = source.frame[name].cast(pl.String, strict=False).str.strip_chars()
     unknown = text.is_null() | text.str.to_lowercase().is_in(["", "nan", "na", "n/a", "null"])
+    marks = text.str.to_lowercase().is_in(list(MISSING))
+    others = text.filter(~(unknown | marks))
+    if others.len() and others.cast(pl.Float64, strict=False).null_count() == 0:
+        unknown = unknown | marks  # among numbers; of classes, one may be called "none"
     if unknown.all():
         raise InvalidData(f"{shown(source.path)}: the target {name!r} is empty in every row.")
     return np.asarray((~unknown).to_numpy(), dtype=np.bool_)

@@ -15,14 +15,6 @@ from typing import Any
 
 import pytest
 
-
-def quiet(test: Any) -> Any:
-    """Let MLflow, scikit-learn and the web server warn: their warnings are about themselves."""
-    for kind in ("DeprecationWarning", "FutureWarning", "ResourceWarning", "UserWarning"):
-        test = pytest.mark.filterwarnings(f"ignore::{kind}")(test)
-    return test
-
-
 _SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
 
 

@@ -308,7 +308,6 @@ def test_datasets_are_in_the_manifest(tracked: Any) -> None:
     with tracked.start_run() as run:
         tracked.log_input(data, context="training")
         tracked.log_input(data, context="training")
-    tracked.log_metric  # noqa: B018
     seen = MlflowClient().get_run(run.info.run_id)
     assert [(one.dataset.name, one.tags[0].value) for one in seen.inputs.dataset_inputs] == [
         ("small", "training")

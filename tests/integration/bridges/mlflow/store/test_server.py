@@ -41,7 +41,7 @@ def ask(uri: str, path: str, body: Any = None) -> tuple[int, Any]:
 def test_a_remote_client_writes_run_folders(serve: Callable[..., Any], tracked: Any, project: Path) -> None:
     from sklearn.linear_model import LinearRegression
 
-    server = serve().wait()
+    server = serve("--workers", "2").wait()
     tracked.set_tracking_uri(server.uri)
     tracked.set_experiment("remote")
     with tracked.start_run(run_name="far") as run:
