@@ -238,7 +238,14 @@ def forecasting(series: str, folder: str, report: str = ""):
     for count in (2, int(series)):  # the first is the warm-up
         forecasts.write(f"{folder}/employment_{count}.csv", count)
         said = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-        arguments = ["run", "forecasting", "--data", f"{folder}/employment_{count}.csv", "--run-id", f"of_{count}"]
+        arguments = [
+            "run",
+            "forecasting",
+            "--data",
+            f"{folder}/employment_{count}.csv",
+            "--run-id",
+            f"of_{count}",
+        ]
         started = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             code = run_cli([*arguments, *said, "--store", str(store.root)])
@@ -251,7 +258,7 @@ def forecasting(series: str, folder: str, report: str = ""):
 
 
 def model_search(models: str, candidates: str, jobs: str, folder: str):
-    """Search as the Python interface does it, and say how long it took and what the best scores are."""
+    """Search as the Python interface does it, and say how long a candidate took, the rest, and what the best scores are."""
     import logging
     import time
 
@@ -275,7 +282,31 @@ def model_search(models: str, candidates: str, jobs: str, folder: str):
             store=f"{folder}/runs",
         )
         seconds = time.perf_counter() - started
-    return {"seconds": seconds, **{name: one.metrics["val_r2"] for name, one in found.items()}}
+    searched = sum(one.train_duration_sec for one in found.values())
+    scores = {name: one.metrics["val_r2"] for name, one in found.items()}
+    return {"seconds": searched / len(found) / int(candidates), "rest": seconds - searched, **scores}
+
+
+def _through_client(verb, options):
+    from bench.contestants import client
+
+    verbs = client.verbs(lambda store: client.open_store(f"corrida:{store}"))
+    return {one.__name__: one for one in verbs}[verb](**options)
+
+
+def client_runs(**options: str):
+    """Make runs through the MLflow client."""
+    return _through_client("client_runs", options)
+
+
+def client_search(**options: str):
+    """Search through the MLflow client."""
+    return _through_client("client_search", options)
+
+
+def client_count(**options: str):
+    """Count through the MLflow client the runs that are whole."""
+    return _through_client("client_count", options)
 
 
 def version():

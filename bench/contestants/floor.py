@@ -269,7 +269,9 @@ def forecasting(series: str, folder: str):
     for count in (2, int(series)):  # the first is the warm-up
         forecasts.write(f"{folder}/employment_{count}.csv", count)
         started = time.perf_counter()
-        table = pl.read_csv(f"{folder}/employment_{count}.csv", try_parse_dates=True, schema_overrides={"y": pl.Float64})
+        table = pl.read_csv(
+            f"{folder}/employment_{count}.csv", try_parse_dates=True, schema_overrides={"y": pl.Float64}
+        )
         for name in forecasts.STATISTICAL:
             model = getattr(statsforecast.models, name)(season_length=season)
             bare = StatsForecast([model], freq="1mo", n_jobs=1)
@@ -304,9 +306,10 @@ def forecasting(series: str, folder: str):
 
 
 def model_search(models: str, candidates: str, jobs: str, folder: str):
-    """Search by scikit-learn alone, and say how long it took and what the best scores are."""
+    """Search by scikit-learn alone, and say how long a candidate took, the rest, and what the best scores are."""
     import time
 
+    from sklearn.base import clone
     from sklearn.metrics import r2_score
     from sklearn.model_selection import RandomizedSearchCV
 
@@ -317,17 +320,72 @@ def model_search(models: str, candidates: str, jobs: str, folder: str):
     drawn = {name: searches.candidates(name, int(candidates)) for name in models.split(",")}
     scores = {}
     for warm_up in (True, False):
-        started = time.perf_counter()
+        seconds = rest = 0.0
         for name, (estimator, settings) in drawn.items():
-            grids = [{key: [value] for key, value in one.items()} for one in settings[: 2 if warm_up else None]]
+            grids = [
+                {key: [value] for key, value in one.items()} for one in settings[: 2 if warm_up else None]
+            ]
+            started = time.perf_counter()
             search = RandomizedSearchCV(
-                estimator, grids, n_iter=len(grids), scoring="r2", cv=folds, n_jobs=int(jobs), random_state=0
-            )
-            search.fit(x, y)
-            r2_score(y_test, search.predict(x_test))
+                estimator,
+                grids,
+                n_iter=len(grids),
+                scoring="r2",
+                cv=folds,
+                n_jobs=int(jobs),
+                random_state=0,
+                refit=False,
+            ).fit(x, y)
+            searched = time.perf_counter()
+            best = clone(estimator).set_params(**search.best_params_).fit(x, y)
+            r2_score(y_test, best.predict(x_test))
+            seconds += searched - started
+            rest += time.perf_counter() - searched
             scores[name] = float(search.best_score_)
+    return {"seconds": seconds / len(drawn) / int(candidates), "rest": rest, **scores}
+
+
+def client_runs(store: str, count: str, calls: str, fsync: str = "1", warm_up: str = "3", first: str = "0"):
+    """Write runs with 100 points of a metric: run.json, and history.jsonl with one line and one system call each."""
+    os.makedirs(store, exist_ok=True)
+    durable = fsync == "1"
+
+    def one(number):
+        run_id = f"run_{os.getpid()}_{number}"
+        folder = f"{store}/{run_id}"
+        os.mkdir(folder)
+        points = [(1 / (step + 1 + number % 50), step) for step in range(100)]
+        lines = [json.dumps({"step": step, "loss": value}) + "\n" for value, step in points]
+        fd = os.open(f"{folder}/history.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for text in ["".join(lines)] if calls == "batch" else lines:
+            os.write(fd, text.encode())
+        if durable:
+            os.fsync(fd)
+        os.close(fd)
+        record = {"id": run_id, "params": material.params(number), "metrics": {"loss": points[-1][0]}}
+        _write(f"{folder}/run.json", json.dumps(record).encode(), durable)
+        if durable:
+            _sync_folder(folder)
+            _sync_folder(store)
+
+    return material.timed_runs(one, int(count), first=int(first), warm_up=int(warm_up))
+
+
+def client_search(store: str, total: str):
+    """Read the run.json of all runs, and take the best of those that fit."""
+    import time
+
+    for _ in range(2):  # the first is the warm-up
+        started = time.perf_counter()
+        found = []
+        for name in os.listdir(store):
+            with open(f"{store}/{name}/run.json", "rb") as file:
+                record = json.load(file)
+            if record["metrics"]["loss"] < 0.009 and record["params"]["depth"] == 3:
+                found.append((record["metrics"]["loss"], name))
+        found.sort()
         seconds = time.perf_counter() - started
-    return {"seconds": seconds, **scores}
+    return {"seconds": seconds, "found": len(found[:20])}
 
 
 def nothing():

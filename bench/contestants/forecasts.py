@@ -12,7 +12,9 @@ LEARNING = "LightGBM"
 
 def write(path: str, series: int) -> int:
     """Write the first series of the monthly employment of the demo as CSV, and return how many there are."""
-    text = (files("corrida") / "demos" / "forecasting" / "data" / "employment.csv").read_text(encoding="utf-8")
+    text = (files("corrida") / "demos" / "forecasting" / "data" / "employment.csv").read_text(
+        encoding="utf-8"
+    )
     header, *lines = text.splitlines()
     names = list(dict.fromkeys(line.partition(",")[0] for line in lines))[:series]
     chosen = [line for line in lines if line.partition(",")[0] in names]

@@ -16,7 +16,8 @@ def rows():
     table = list(csv.DictReader(text.splitlines()))
     names = ("precipitation", "temp_min", "wind")
     features = [
-        [float(row[name]) for name in names] + [float(row["date"][5:7]), float(row["date"][8:10])] for row in table
+        [float(row[name]) for name in names] + [float(row["date"][5:7]), float(row["date"][8:10])]
+        for row in table
     ]
     x, y = np.array(features), np.array([float(row["temp_max"]) for row in table])
     first = len(y) * 4 // 5
@@ -31,14 +32,16 @@ def folds(count: int):
 
 
 def candidates(name: str, count: int):
-    """Return an estimator and the settings of it that a search by corrida tries."""
-    from corrida.model_search import available_specs
-    from corrida.pipelines.model_search.preprocessing import settled
-    from corrida.pipelines.model_search.search import Problem
+    """Return the estimator of a search by corrida, with its preprocessing, and the settings of it that are tried."""
+    from corrida.model_search import SearchData, SearchSettings, available_specs
+    from corrida.pipelines.model_search.model_run import ModelRun
     from corrida.pipelines.model_search.search.random import random_candidates
+    from corrida.pipelines.model_search.search_data import prepare
 
-    spec = available_specs()[name]
-    estimator = settled(spec.build(), RANDOM_STATE)
-    defaults = {key: estimator.get_params()[key] for key in spec.space}
-    problem = Problem(space=spec.distributions, defaults=defaults, n_iter=count, random_state=RANDOM_STATE)
-    return estimator, list(random_candidates(problem).values())
+    x, y, _, _ = rows()
+    prepared = prepare(SearchData(x, y, splits=folds(len(y))), cv=FOLDS, random_state=RANDOM_STATE)
+    settings = SearchSettings(n_iter=count, random_state=RANDOM_STATE)
+    run = ModelRun(available_specs()[name], prepared, settings, "r2")
+    drawn = random_candidates(run.problem).values()
+    prefix = run.evaluation.prefix
+    return run.estimator, [{f"{prefix}{key}": value for key, value in one.items()} for one in drawn]

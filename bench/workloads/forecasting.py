@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.harness.budgets import at_most_times
 from bench.harness.case import Case, Entry, Sample
@@ -18,10 +18,9 @@ _ALIKE = 1e-6
 
 
 def _measure(place: Place, entry: Entry) -> Sample:
-    options: dict[str, object] = {"series": place.size(_SERIES, 3), "folder": place.fresh(entry.contestant)}
-    if entry.variant == _REPORT:
-        options["report"] = 1
-    found = dict(place.call(entry.contestant, "forecasting", **options))
+    series, folder = place.size(_SERIES, 3), place.fresh(entry.contestant)
+    report: dict[str, Any] = {"report": 1} if entry.variant == _REPORT else {}
+    found = dict(place.call(entry.contestant, "forecasting", series=series, folder=folder, **report))
     return {"value": found.pop("seconds"), **found}
 
 

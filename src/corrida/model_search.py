@@ -152,7 +152,7 @@ def run_model_search(
     """
     if executor is not None:
         check_executor(executor)
-    if isinstance(n_jobs, int) and n_jobs < -1:
+    if n_jobs < -1:
         raise InvalidConfig(
             f"run_model_search: n_jobs is {n_jobs}; give a number of tasks, or 0 for one a core"
         )

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 import corrida
-from corrida.errors import InvalidConfig, InvalidData
+from corrida.errors import BadInput, InvalidConfig, InvalidData
 from corrida.model_search import ModelSpec, available_specs, load_fitted, run_model_search
 from corrida.pipelines.model_search.engine import NoModelFitted
 
@@ -110,7 +110,26 @@ def test_wrong_use_leaves_no_run(store):
             run_model_search(specs, *parts, store=store)
     with pytest.raises(InvalidConfig, match="n_iter"):
         run_model_search(["ridge"], *PARTS, n_iter=0, store=store)
+    with pytest.raises(InvalidConfig, match="n_jobs is -2; give a number of tasks"):
+        run_model_search(["ridge"], *PARTS, n_jobs=-2, store=store)
+    with pytest.raises(BadInput, match="no executor 'rya'"):
+        run_model_search(["ridge"], *PARTS, executor="rya", store=store)
     assert len(store.runs()) == 0
+
+
+def test_what_went_wrong_is_shown_at_the_end_of_a_script(store, caplog):
+    def tell(spec, estimator, metrics, extras):
+        raise KeyError(spec.name)
+
+    broken = ModelSpec("broken", lambda: 1 / 0)
+    run_model_search(
+        [available_specs()["ridge"], broken], *PARTS, n_iter=2, cv=3, callbacks=[tell], store=store
+    )
+    said = "\n".join(
+        record.getMessage() for record in caplog.records if record.name == "corrida.model_search"
+    )
+    assert "broken failed and is left out" in said
+    assert "the callback tell failed in on_model_fitted with KeyError: 'ridge'" in said
 
 
 def test_a_search_whose_models_all_fail_is_kept_as_failed(store):

@@ -140,11 +140,7 @@ def format_answer(value: Any) -> str:
         value = number
     if not isinstance(value, float):
         return str(value)
-    if not value.is_integer() and value - value == 0:
-        value = float(f"{value:.{_SHOWN_DIGITS}g}")
-        if 1e-4 <= abs(value) < 1e6:
-            return f"{value:.{_SHOWN_DIGITS}g}"
-    return format_number(value)
+    return format_number(value) if value.is_integer() else f"{value:.{_SHOWN_DIGITS}g}"
 
 
 def equal_values(a: pl.Series, b: pl.Series) -> pl.Series:

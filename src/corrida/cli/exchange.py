@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from corrida.bridges.mlflow.import_runs import Imported
 
 _SHOWN = 30
+_NAME_SHOWN = 40
 
 
 @click.group()
@@ -61,6 +62,10 @@ def export_mlflow(
         raise click.UsageError("name runs, or give --all" if not runs else "give runs or --all, not both")
     if experiment is not None and not experiment.strip():
         raise click.UsageError("--experiment is an empty name; give a name, or leave it out")
+    if uri.strip().lower().startswith("corrida:"):
+        raise click.UsageError(
+            "--to names a store of corrida; copy the run folders there, they have everything (`cp -r`)"
+        )
     opened = open_store(store)
     if everything:
         runs = tuple(run.id for run in opened.runs() if run.status not in {"running", "unreadable"})
@@ -219,10 +224,10 @@ def _import_blocks(plan: ImportPlan, done: Imported, store: str, *, dry_run: boo
         [
             run.run_id or "–",
             _state(run, done, dry_run=dry_run),
-            text(run.head.experiment.name),
+            _shortened(text(run.head.experiment.name)),
             _started(run),
             run.head.status,
-            text(run.head.name) or "–",
+            _shortened(text(run.head.name)) or "–",
             run.head.run_id,
         ]
         for run in plan.runs
@@ -279,6 +284,10 @@ def _started(run: PlannedImport) -> str:
     if run.head.started is None:
         return "–"
     return short_time(datetime.fromtimestamp(run.head.started / 1000, UTC).isoformat())
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN - 1]}…"
 
 
 def _and_more(count: int) -> Iterator[Block]:

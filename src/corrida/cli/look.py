@@ -58,9 +58,15 @@ def list_(
     opened = project.store()
     if limit is None and on_terminal() and not everything and not as_json:
         limit = 30
+    # Without a filter every child has its parent here; with one, it is folded where the parent fits as well.
+    top_only = not (everything or as_json or filter_)
     # One more than is shown tells whether there are more.
     runs = opened.runs(
-        filter=filter_, order_by=sort, limit=None if limit is None else limit + 1, pipeline=pipeline
+        filter=filter_,
+        order_by=sort,
+        limit=None if limit is None else limit + 1,
+        pipeline=pipeline,
+        children=not top_only,
     )
     more = limit is not None and len(runs) > limit
     shown = list(runs[:limit])
@@ -74,7 +80,7 @@ def list_(
     sorted_by = [name for name, _ in compile_order(sort)] if sort else []
     if not shown:
         if chosen and opened.catalog.count():
-            hint = _unknown_names(opened, filter_) if filter_ else ""
+            hint = _other_pipelines(opened, pipeline) or (_unknown_names(opened, filter_) if filter_ else "")
             say(f"no run fits{hint}; `corrida list` shows all", err=True)
         else:
             folder = project.store_folder.name
@@ -83,13 +89,26 @@ def list_(
                 err=True,
             )
         return 0
-    folded, families = (shown, {}) if everything else _fold(shown)
-    blocks: list[Block] = [_runs_table(folded, columns, families, sorted_by)]
+    if top_only:
+        families = opened.catalog.children([run.id for run in shown], pipeline)
+    else:
+        shown, families = (shown, {}) if everything else _fold(shown)
+    blocks: list[Block] = [_runs_table(shown, columns, families, sorted_by)]
     if more:
-        count = "" if chosen else f"{opened.catalog.count() - len(shown)} "  # as fresh as the runs above
+        there = len(shown) + sum(families.values())
+        count = "" if chosen else f"{opened.catalog.count() - there} "  # as fresh as the runs above
         blocks.append(Line(f"… {count}more; --all shows every run", "quiet", 1))
     show_blocks(blocks)
     return 0
+
+
+def _other_pipelines(store: Store, name: str | None) -> str:
+    """Say of which pipelines there are runs when there is none of ``name``: a project calls them by names of its own."""
+    there = store.catalog.pipelines()
+    if name is None or name in there:
+        return ""
+    some = ", ".join(sorted(there)[:5]) + (" and more" if len(there) > 5 else "")
+    return f" (there are runs of {some}, none of {name})"
 
 
 def _unknown_names(store: Store, text: str) -> str:
@@ -117,7 +136,7 @@ def _runs_table(
         (name.removeprefix("metrics."), name) for name in sorted_by if name not in {f for _, f in fields}
     ]
     names = [field for _, field in fields]
-    primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
+    primary = _results(runs, names)
     numbers = {i for i, f in enumerate(names) if f.startswith("metrics.") or f in {"duration", "seed"}}
     numbers |= {i for i, f in enumerate(names) if f.startswith("params.") and _are_numbers(runs, f)}
     return Table(
@@ -137,6 +156,18 @@ def _are_numbers(runs: Sequence[RunRecord], field: str) -> bool:
     return bool(values) and all(isinstance(value, int | float) for value in values)
 
 
+def _results(runs: Sequence[RunRecord], names: Sequence[str]) -> set[str]:
+    """Return the columns of the metrics that decide; where none of those is shown, of all that can be good or bad."""
+    from corrida.analysis.directions import direction_of
+
+    primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
+    if not primary.isdisjoint(names):
+        return primary
+    directions = {name: way for run in runs for name, way in run.directions.items()}
+    metrics = [name for name in names if name.startswith("metrics.")]
+    return {name for name in metrics if direction_of(name.removeprefix("metrics."), directions)}
+
+
 def _least_wanted(names: Sequence[str], primary: set[str]) -> list[int]:
     """Return columns in the order in which a narrow terminal does without them.
 
@@ -150,6 +181,8 @@ def _least_wanted(names: Sequence[str], primary: set[str]) -> list[int]:
             return (8, -i)
         if names[i].startswith("metrics."):
             return (5 if names[i] in primary else 1, -i)
+        if names[i].startswith("findings."):
+            return (4, -i)
         order = {
             "source": 0,
             "seed": 2,

@@ -17,6 +17,8 @@ from corrida.cli.common import (
 )
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from corrida.analysis.blocks import Block
     from corrida.execute.predict import Predicted
     from corrida.project import Project
@@ -67,6 +69,11 @@ class _SeveralValues(click.Command):
 )
 @click.option("--horizon", type=int, metavar="N", help="Forecasting: steps ahead [default: as trained].")
 @click.option(
+    "--score",
+    is_flag=True,
+    help="Forecasting: forecast what --data say that happened since the training, and measure the errors.",
+)
+@click.option(
     "--set",
     "others",
     multiple=True,
@@ -96,6 +103,7 @@ def predict(
     model: str | None,
     series: tuple[str, ...],
     horizon: int | None,
+    score: bool,
     others: tuple[str, ...],
     pipeline: str | None,
     kind: str,
@@ -122,6 +130,7 @@ def predict(
         "model": model,
         "series": list(series) or None,
         "horizon": horizon,
+        "score": score or None,
     }
     for key, value in named.items():
         if value is not None:
@@ -183,15 +192,34 @@ def _blocks(project: Project, done: Predicted) -> list[Block]:
         blocks.append(table)
     if frame.height > _ROWS:
         blocks.append(Line(f"… {frame.height - _ROWS:,} more rows", "quiet", 1))
+    if done.errors is not None:
+        blocks += _errors(done.errors)
     blocks += [Line(f"note: {note}", "warning") for note in done.notes]
     count = f"{frame.height:,} row{'s' if frame.height != 1 else ''}"
     if done.path is not None:
         blocks.append(Line(f"{count} in {_place(project, done.path)}", "strong"))
+        if done.prediction is not None and done.prediction.errors is not None:
+            path = done.path.with_name(done.prediction.errors.file)
+            blocks.append(Line(f"errors in {_place(project, path)}", "strong"))
     if done.not_kept:
         blocks.append(Line(f"not kept in the run: {done.not_kept}", "warning"))
     if done.out is not None:
         blocks.append(Line(f"{count} in {done.out}", "strong"))
     return blocks
+
+
+def _errors(errors: pl.DataFrame) -> list[Block]:
+    """Return the mean errors of each model on what has happened since the training."""
+    import polars as pl
+
+    from corrida.analysis.blocks import Heading, Table
+
+    means = errors.group_by("model", maintain_order=True).agg(pl.col(pl.Float64).mean())
+    rows = [[_cell(value) for value in row] for row in means.iter_rows()]
+    return [
+        Heading("Forecasts from the end of the training, and what happened"),
+        Table(list(means.columns), rows, right=frozenset(range(1, means.width)), hint="the file has them"),
+    ]
 
 
 def _cell(value: Any) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from corrida.runs.record import RunRecord
 
 _SHOWN = 40
+_TAG_SHOWN = 100  # characters of a tag
 _NAMES = 13  # width of the names of facts, with the blank after them
 
 
@@ -65,7 +66,7 @@ def _head(run: RunRecord) -> list[Block]:
         ("created", short_time(run.created)),
         ("duration", short_duration(run.duration) if run.duration is not None else None),
         ("seed", None if run.seed is None else str(run.seed)),
-        ("tags", ", ".join(f"{k}={v}" for k, v in run.tags.items())),
+        ("tags", ", ".join(f"{k}={_short(v)}" for k, v in run.tags.items())),
         ("parent", run.parent),
         ("resumes", run.resumed_from),
         ("command", shlex.join(run.argv)),
@@ -102,6 +103,11 @@ def _steps(run: RunRecord) -> list[Block]:
     rows = [[name, format_number(value), str(step)] for name, (step, value) in last.items()]
     table = Table(("metric", "last", "at step"), rows, frozenset({1, 2}))
     return [Heading("Steps"), Line(f"{calls} logging call{'s' if calls != 1 else ''}", "plain", 1), table]
+
+
+def _short(value: str) -> str:
+    """Return a tag's value as it fits into a list of tags; MLflow keeps whole documents in tags."""
+    return value if len(value) <= _TAG_SHOWN else f"{value[: _TAG_SHOWN - 1]}…"
 
 
 def _fact(name: str, value: str, style: Style = "plain") -> Line:

@@ -211,6 +211,8 @@ def _naming_what_is_interrupted() -> Iterator[list[RunWriter]]:
     try:
         yield begun
     except KeyboardInterrupt as interrupt:
+        if begun and begun[0].status == "finished":
+            raise KeyboardInterrupt(f"interrupted; {begun[0].id} had finished already") from None
         if begun and begun[0].keeps:
             raise Interrupted(begun[0].id, str(interrupt)) from None
         raise

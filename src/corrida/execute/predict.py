@@ -85,6 +85,7 @@ class Predicted:
         why: why this run, in a few words.
         frame: one row a predicted value, with the columns of the pipeline, ``run_id`` and ``prediction_id``.
         notes: what a person should know of it.
+        errors: of the predictions where the truth is in the data; None where nobody asked.
         prediction: what is recorded of it in the run folder; None when it was not kept.
         path: the table in the run folder; None when it was not kept.
         out: the copy that was asked for.
@@ -95,6 +96,7 @@ class Predicted:
     why: str
     frame: pl.DataFrame
     notes: tuple[str, ...] = ()
+    errors: pl.DataFrame | None = None
     prediction: PredictionFile | None = None
     path: Path | None = None
     out: Path | None = None
@@ -195,7 +197,7 @@ def predict_run(project: Project, asked: PredictOptions) -> Predicted:
         "notes": notes,
         "corrida": __version__,
     }
-    done = Predicted(record, chosen.why, _stamped(said.frame, record.id, None), notes)
+    done = Predicted(record, chosen.why, _stamped(said.frame, record.id, None), notes, said.errors)
     return _kept(done, asked, said.frame, facts, out_kind)
 
 
@@ -204,11 +206,15 @@ def _kept(
 ) -> Predicted:
     """Keep a prediction as it was asked for: in the run folder, then as a copy."""
     kind = cast("Format", asked.kind)
-    run, prediction, path, not_kept = done.run, None, None, None
+    run, errors, prediction, path, not_kept = done.run, done.errors, None, None, None
     if asked.save:
         try:
             prediction = keep_prediction(
-                run.dir, lambda name: table_bytes(_stamped(frame, run.id, name), kind), kind, facts
+                run.dir,
+                lambda name: table_bytes(_stamped(frame, run.id, name), kind),
+                kind,
+                facts,
+                None if errors is None else (table_bytes(errors, "csv"), errors.height),
             )
             path = run.dir / layout.PREDICTIONS_DIR / prediction.file
         except StoreError as error:
@@ -225,7 +231,7 @@ def _kept(
             raise AlreadyExists(f"{asked.out.name} was made in this moment by somebody else{kept}") from None
         except StoreError as error:
             raise StoreError(f"{error}{kept}") from error
-    return Predicted(run, done.why, whole, done.notes, prediction, path, asked.out, not_kept)
+    return Predicted(run, done.why, whole, done.notes, errors, prediction, path, asked.out, not_kept)
 
 
 def _kind_of_copy(asked: PredictOptions) -> Format:

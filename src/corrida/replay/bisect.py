@@ -260,7 +260,7 @@ class Bisecting:
         return frozenset(found)
 
     def _bad_items(self, items: pl.DataFrame) -> set[Goal]:
-        """Return the items that are as in the bad run: wrong, right, or with another answer than in the good one."""
+        """Return the items that are as in the bad run: wrong, right, nearer to its loss, or with another answer."""
         import polars as pl
 
         if "item_id" not in items.columns:
@@ -281,7 +281,6 @@ class Bisecting:
             other = pairs.filter(~equal_values(pairs["output"], pairs["good output"]))
             bad |= {i for i in other["item_id"].to_list() if kinds[i] == "changed"}
         return bad
-
 
     def _bad_losses(self, rows: pl.DataFrame) -> set[Goal]:
         """Return the items that are looked for by their loss, where it is nearer to that of the bad run."""

@@ -359,6 +359,18 @@ class Catalog:
         """Return the number of runs."""
         return self._healing(lambda: int(self._db.execute("SELECT count(*) FROM runs").fetchone()[0]))
 
+    def children(self, run_ids: Sequence[str], pipeline: str | None = None) -> dict[str, int]:
+        """Return how many children each of these runs has, those without any left out.
+
+        Args:
+            run_ids: the parents.
+            pipeline: count only children of this one.
+        """
+        sql = """SELECT parent, count(*) FROM runs WHERE parent <> id AND (?2 IS NULL OR pipeline = ?2)
+            AND parent IN (SELECT value FROM json_each(?1)) GROUP BY parent"""
+        asked = (msgspec.json.encode(list(run_ids)).decode(), pipeline)
+        return self._healing(lambda: dict(self._db.execute(sql, asked)))
+
     def pipelines(self) -> dict[str, tuple[str, str]]:
         """Return the pipelines of which there are runs, with the times of the first start and the last end."""
         sql = "SELECT pipeline, min(created), max(coalesce(finished, created)) FROM runs GROUP BY pipeline"

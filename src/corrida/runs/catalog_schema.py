@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS configs (
     PRIMARY KEY (sha256, run)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS configs_run ON configs (run);
+CREATE INDEX IF NOT EXISTS runs_parent ON runs (parent) WHERE parent IS NOT NULL;
 """
 
 
@@ -75,7 +76,7 @@ def connect(name: str) -> sqlite3.Connection:
         db.create_function(
             "folded", 1, lambda v: None if v is None else str(v).casefold(), deterministic=True
         )
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'configs_run'").fetchone():
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs_parent'").fetchone():
             db.executescript(_SCHEMA)
     except BaseException:
         db.close()

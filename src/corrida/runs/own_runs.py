@@ -19,11 +19,22 @@ _FIRST_PAGE, _LAST_PAGE = 8, 4096
 _FINISHED = Sql("runs.status = 'finished'")
 # What a bisection executed stays nobody's own work when the run that it belongs to is gone.
 _NO_HYBRID = Sql("""json_extract(runs.tags, '$."replay"') IS NOT 'bisect'""")
-_PARENT = "SELECT 1 FROM runs p WHERE p.id = runs.parent AND p.n <> runs.n"
 # Made by a pipeline or by executing again; of other children the parent must be looked at.
 _MADE = (
     """coalesce(json_extract(runs.tags, '$."child"'), json_extract(runs.tags, '$."replay"')) IS NOT NULL"""
 )
+
+
+def no_child(*, same_pipeline: bool, but: str = "") -> Sql:
+    """Return the condition that a run has no parent in the store.
+
+    Args:
+        same_pipeline: a parent of another pipeline does not count.
+        but: a condition that a child must meet too, in SQL.
+    """
+    parent = "SELECT 1 FROM runs p WHERE p.id = runs.parent AND p.n <> runs.n"
+    same = " AND p.pipeline = runs.pipeline" if same_pipeline else ""
+    return Sql(f"NOT (EXISTS ({parent}{same}){' AND ' + but if but else ''})")
 
 
 def own_runs(
@@ -41,9 +52,8 @@ def own_runs(
         pipeline: only runs of this one; then a part is one whose parent is of this pipeline too.
         before: only runs older than this one.
     """
-    same = " AND p.pipeline = runs.pipeline" if pipeline else ""
-    where = [_FINISHED, _NO_HYBRID, Sql(f"NOT (EXISTS ({_PARENT}{same}) AND {_MADE})")]
-    if pipeline:
+    where = [_FINISHED, _NO_HYBRID, no_child(same_pipeline=pipeline is not None, but=_MADE)]
+    if pipeline is not None:
         where.append(Sql("runs.pipeline = ?", (pipeline,)))
     if before is not None:
         where.append(Sql("(runs.ord, runs.id) < (?, ?)", (before.order, before.id)))

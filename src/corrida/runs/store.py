@@ -23,7 +23,7 @@ from corrida.runs.catalog import Catalog
 from corrida.runs.files import explained
 from corrida.runs.ids import is_run_id, parse_reference
 from corrida.runs.index_file import index_lock, index_state, write_index
-from corrida.runs.own_runs import own_runs
+from corrida.runs.own_runs import no_child, own_runs
 from corrida.runs.query import Sql
 from corrida.runs.reading import read_header, record_of
 from corrida.runs.record import RunRecord, Runs
@@ -79,6 +79,7 @@ class Store:
         offset: int = 0,
         pipeline: str | None = None,
         status: str | None = None,
+        children: bool = True,
     ) -> Runs:
         """Return runs, the newest first.
 
@@ -90,6 +91,7 @@ class Store:
             offset: leave out so many first.
             pipeline: only of this pipeline.
             status: only with this status.
+            children: False leaves out those whose parent is in the store (with ``pipeline``, and is of this one too).
 
         Raises:
             InvalidFilter: the filter or the order cannot be read.
@@ -100,6 +102,8 @@ class Store:
             for column, value in (("pipeline", pipeline), ("status", status))
             if value is not None
         ]
+        if not children:
+            where.append(no_child(same_pipeline=pipeline is not None))
         self.refresh()
         headers = self.catalog.query(
             filter=filter, order_by=order_by, limit=limit, offset=offset, where=where

@@ -53,6 +53,14 @@ BAD = {
         table([[one, f"{day[5:7]}/{day[8:]}/{day[:4]}", y] for one, day, y in rows()]),
         ["'ds' is '01/01/2015'", "2024-01-31"],
     ),
+    "dates as numbers": (
+        table([[one, day.replace("-", ""), y] for one, day, y in rows()]),
+        ["dates written as numbers (20150101)", "Write 20150101 as 2015-01-01"],
+    ),
+    "months as numbers": (
+        table([[one, day.replace("-", "")[:6], y] for one, day, y in rows()]),
+        ["dates written as numbers (201501)", "Write 201501 as 2015-01"],
+    ),
     "an unknown exogenous value": (
         table([[*line, "" if i == 10 else i % 3] for i, line in enumerate(rows())], "unique_id,ds,y,promo"),
         ["'a' has no value in 'promo' for 2015-11-01"],
@@ -78,6 +86,18 @@ def test_what_is_wrong_is_said_and_no_run_is_left(project, corrida, case):
     for part in expected:
         assert part in sentence
     assert nothing_is_left(project, corrida)
+
+
+def test_months_without_a_day_and_numbers_that_are_no_dates(project, corrida):
+    named = table([[one, day[:7], y] for one, day, y in rows()])
+    counted = table([[one, 20150101 + i % 72, y] for i, (one, _, y) in enumerate(rows())])
+    for text, frequency in ((named, "1mo"), (counted, "1")):
+        (project / "sales.csv").write_text(text, encoding="utf-8")
+        run = corrida(
+            "train", "--data", "sales.csv", "--set", "models=SeasonalNaive", "--set", "report=false"
+        )
+        assert run.code == 0
+        assert corrida("show", "latest", "--json").json["manifest"]["dataset"]["frequency"] == frequency
 
 
 @pytest.mark.parametrize(

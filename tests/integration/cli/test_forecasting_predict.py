@@ -100,6 +100,36 @@ def test_newer_data_are_continued_and_recorded(sales, corrida):
     assert [(d["path"], d["rows"]) for d in said["data"]] == [("newer.csv", 3)]
 
 
+def test_errors_of_what_happened_since_are_kept_beside_the_prediction(sales, corrida):
+    rows = [["東京", day, value(60 + i, 1)] for i, day in enumerate(months(6, 2020))]
+    write(sales / "newer.csv", rows)
+    said = corrida("predict", "base", "--data", "newer.csv", "--score", "--json").json
+    errors = pl.read_csv(sales / "runs/base/predictions" / said["errors"]["file"])
+    assert errors.columns == pl.read_csv(sales / "runs/base/metrics.csv").columns
+    assert (said["errors"]["rows"], errors.height) == (3, 3)
+    assert table(sales, said)["y"].to_list() == pytest.approx([row[2] for row in rows])
+    assert corrida("verify", "base").code == 0
+    shown = corrida("predict", "base", "--data", "newer.csv", "--score").out
+    assert "Forecasts from the end of the training, and what happened" in shown
+    assert f"{'LightGBM':23}" in shown
+    path = sales / "runs/base/predictions" / said["errors"]["file"]
+    path.write_text(path.read_text().replace("LightGBM", "NiceGBM."))
+    assert f"predictions/{path.name}" in corrida("verify", "base", code=1).out
+
+
+def test_a_bisection_of_forecasts_goes_by_their_errors(sales, corrida):
+    common = ("--set", "models=SeasonalNaive", "--set", "report=false")
+    corrida("train", "--data", "sales.csv", "--run-id", "good", *common)
+    more = ("--set", "season_length=1", "--set", "levels=[90]", "--set", "intervals=conformal")
+    corrida("train", "--data", "sales.csv", "--run-id", "bad", *common, *more)
+    found = corrida("bisect", "good", "bad", "--json").json
+    assert [blame["causes"] for blame in found["blames"]] == [[["--set season_length not set → 1"]]]
+    assert found["metric"]["name"] == "cherry_pick.mase"
+    by_item = corrida("bisect", "good", "bad", "--item", "東京@2017-12-01", "--json").json
+    assert by_item["blames"][0]["items"] == ["東京@2017-12-01"]
+    assert by_item["blames"][0]["causes"] == [["--set season_length not set → 1"]]
+
+
 def test_unseen_series_go_to_a_global_model_and_it_is_said(sales, corrida):
     write(sales / "other.csv", [["नया", day, value(i, 5)] for i, day in enumerate(months(60))])
     said = corrida("predict", "base", "--data", "other.csv", "--json").json
@@ -115,9 +145,9 @@ def test_unseen_series_go_to_a_global_model_and_it_is_said(sales, corrida):
         (["--model", "LightGMB"], "the run has no model 'LightGMB'"),
         (["--model", "LightGBM", "--cherry-pick"], "give either cherry-pick or a model, not both"),
         (["--series", "cafe"], "there is no series 'cafe'. Did you mean 'café'?"),
-        (["--horizon", "0"], "a horizon of 0 steps is none; give 1 or more"),
+        (["--horizon", "0"], "a horizon of 0 steps is none; give 1 to 100,000"),
         (["--set", "horizon=soon"], "the option horizon is 'soon': it must be a whole number, not text"),
-        (["--set", "level=80"], "has no option 'level'; it has cherry_pick, model, series, horizon"),
+        (["--set", "level=80"], "has no option 'level'; it has cherry_pick, model, series, horizon, score"),
         (["--data", "hole.csv"], "between the history of 'café' and the data 2 values are missing"),
         (["--data", "short.csv"], "the series 'new' has 20 values, too few for LightGBM, which needs 36"),
         (["--data", "few.csv"], "the series 'new' has 4 values, too few to forecast from; 13 are needed"),

@@ -8,6 +8,7 @@ import signal
 import time
 
 import polars as pl
+import psutil
 import pytest
 
 
@@ -124,6 +125,30 @@ def test_a_killed_search_goes_on_from_its_candidates_and_ends_as_if_nothing_had_
 
 
 @pytest.mark.slow
+def test_ctrl_c_ends_a_fit_that_hangs_in_a_worker_and_leaves_no_process(two_years, corrida):
+    (two_years / "own.py").write_text(
+        "import time, pathlib\nfrom sklearn.linear_model import Ridge\nfrom corrida.model_search import ModelSpec\n"
+        "class Hangs(Ridge):\n    def fit(self, X, y):\n        pathlib.Path('hangs').touch()\n        time.sleep(600)\n"
+        "hangs = ModelSpec('hangs', Hangs)\n",
+        encoding="utf-8",
+    )
+    process = corrida.start(
+        *QUICK, "--run-id", "cut", "--set", "models=[own:hangs]", "--set", "pickle=true",
+        "--executor", "local", "--jobs", "2",
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (two_years / "hangs").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert workers
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "interrupted; cut keeps what was done; go on with: corrida run --resume cut" in said
+    assert not psutil.wait_procs(workers, timeout=30)[1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where", [("--executor", "local", "--jobs", "2"), ("--executor", "ray", "--jobs", "2")]
 )
@@ -159,6 +184,19 @@ def test_wrong_use_leaves_no_run(weather, corrida, arguments, sentence):
     assert sentence in corrida.refuses("run", "model_search", "--data", "weather.csv", *arguments)
     assert corrida("list", "--json").json == []
     assert not [p for p in (weather / "runs").glob("*") if p.is_dir() and p.name[0] != "."]
+
+
+def test_when_every_model_fails_one_sentence_says_so(weather, corrida):
+    (weather / "own.py").write_text(
+        "from corrida.model_search import ModelSpec\nbroken = ModelSpec('broken', lambda: 1 / 0)\n",
+        encoding="utf-8",
+    )
+    sentence = corrida.refuses(*QUICK, "--run-id", "none", "--set", "models=[own:broken]", code=1)
+    assert sentence.startswith(
+        "no model could be fitted; broken: InvalidConfig: the model broken cannot be built"
+    )
+    assert corrida("show", "none", "--json").json["status"] == "failed"
+    assert (weather / "runs" / "none" / "training_report.csv").exists()
 
 
 def test_rows_that_do_not_fit_are_refused(weather, corrida):

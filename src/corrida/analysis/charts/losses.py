@@ -34,7 +34,10 @@ def loss_chart(differences: Sequence[float], *, equal: int = 0) -> Spec | None:
         value = _at(ordered, worse, equal, (low + high - 1) // 2)
         kind = "worse" if value > 0 else "better" if value < 0 else "equal"
         bars.append({"low": low, "high": high, "difference": value, "kind": kind})
-    each = "a bar is an item" if total == count else f"a bar is about {total / count:,.0f} items"
+    each = "a bar is an item"
+    if total > count:
+        least, rest = divmod(total, count)
+        each = f"a bar is {least:,}{f' or {least + 1:,}' if rest else ''} items"
     shown = [kind for kind in _KINDS if any(bar["kind"] == kind for bar in bars)]
     return figure(
         f"{len(ordered) - worse:,} items better, {worse:,} worse by loss",

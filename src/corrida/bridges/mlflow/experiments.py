@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from corrida.bridges.mlflow.locations import MLFLOW_DIR
+from corrida.bridges.mlflow.locations import MLFLOW_DIR, make_mlflow_folder
 from corrida.errors import AlreadyExists, Refused
 from corrida.runs.annotations import author, utc_now
 from corrida.runs.claim import ensure_store
-from corrida.runs.files import append_line, explained, locked, make_folder, read_lines
+from corrida.runs.files import append_line, explained, locked, read_lines
 
 if TYPE_CHECKING:
     from corrida.runs.run_file import RunHeader
@@ -200,7 +200,7 @@ class Experiments:
     def _alone(self) -> Iterator[None]:
         ensure_store(self._store.root)
         with explained("writing the experiments"):
-            make_folder(self._file.parent)
+            make_mlflow_folder(self._store.root)
             with locked(self._file.with_name(".lock")):
                 yield
 

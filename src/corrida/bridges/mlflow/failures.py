@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from errno import EACCES, EPERM, EROFS
 from typing import Any, NoReturn, TypeVar
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2 as codes
 
-from corrida.errors import AlreadyExists, BadInput, CorridaError, NotFound, Refused, RunSealed
+from corrida.errors import AlreadyExists, BadInput, CorridaError, NotFound, StoreError
 
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,16 +42,22 @@ def not_implemented(what: str) -> NoReturn:
 
 
 def translated(error: CorridaError) -> MlflowException:
-    """Return an error of corrida with the code that fits; none that clients repeat, except of a failing disk."""
-    code = codes.INTERNAL_ERROR
-    if isinstance(error, NotFound):
+    """Return an error of corrida with the code that fits; none that clients repeat, except of a failing disk.
+
+    What cannot be read, because it is damaged or newer, is a conflict to MLflow as is what is sealed: trying again does
+    not help, which an internal error would have clients do for minutes.
+    """
+    code = codes.RESOURCE_CONFLICT
+    if isinstance(error, StoreError):
+        cause = error.__cause__
+        forbidden = isinstance(cause, OSError) and cause.errno in {EACCES, EPERM, EROFS}
+        code = codes.PERMISSION_DENIED if forbidden else codes.INTERNAL_ERROR
+    elif isinstance(error, NotFound):
         code = codes.RESOURCE_DOES_NOT_EXIST
     elif isinstance(error, AlreadyExists):
         code = codes.RESOURCE_ALREADY_EXISTS
     elif isinstance(error, BadInput):
         code = codes.INVALID_PARAMETER_VALUE
-    elif isinstance(error, RunSealed | Refused):
-        code = codes.RESOURCE_CONFLICT
     return failure(str(error), code)
 
 

@@ -101,6 +101,10 @@ def open_source(place: str, artifacts: Path | None = None) -> contextlib.Abstrac
         if scheme == "sqlite":
             path = Path(place.partition("?")[0].removeprefix("sqlite:///"))
         return _open_path(path, artifacts)
+    if scheme == "corrida":
+        raise BadInput(
+            f"{text(place)} is a store of corrida already; work in it with --store, or copy its run folders to another store"
+        )
     if len(scheme) > 1 or place == "databricks":
         from corrida.bridges.mlflow.read_client import ClientSource
 

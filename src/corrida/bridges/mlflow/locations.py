@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 from corrida.errors import InvalidReference
 from corrida.runs import layout
+from corrida.runs.files import atomic_write, make_folder
 from corrida.runs.trash import trash_folder
 
 SCHEME = "corrida"
@@ -16,6 +17,21 @@ _DOT = "-dot-"
 
 MLFLOW_DIR = ".mlflow"
 """The folder of a store for what MLflow has and no run: experiments, and the logs of its models."""
+
+
+def make_mlflow_folder(root: Path, name: str = "") -> Path:
+    """Return ``.mlflow`` of a store, or a folder in it; it is made where it is not there.
+
+    Two branches of a git repository add lines to the same logs, and both are wanted; locks concern no other machine.
+    """
+    top = root / MLFLOW_DIR
+    if not top.is_dir():
+        make_folder(top)
+        atomic_write(top / ".gitattributes", b"*.jsonl merge=union\n", durable=False)
+        atomic_write(top / ".gitignore", b".lock\n", durable=False)
+    if name:
+        make_folder(top / name)
+    return top / name
 
 
 def folder_of(uri: str) -> Path:

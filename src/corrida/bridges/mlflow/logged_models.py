@@ -10,19 +10,19 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from corrida.bridges.mlflow.locations import MLFLOW_DIR
+from corrida.bridges.mlflow.locations import MLFLOW_DIR, make_mlflow_folder, to_mlflow
 from corrida.bridges.mlflow.mapping import LOGGED_MODELS
 from corrida.bridges.mlflow.points import Point, rank
 from corrida.errors import RunNotFound
 from corrida.runs.annotations import author, utc_now
 from corrida.runs.claim import ensure_store
-from corrida.runs.files import append_line, explained, make_folder, read_lines
+from corrida.runs.files import append_line, explained, read_lines
 from corrida.runs.ids import is_run_id
 from corrida.runs.numbers import NOT_FINITE, json_number
 from corrida.runs.trash import trash_folder
@@ -82,7 +82,7 @@ class ModelShelf:
         ensure_store(self._root)
         model_id = f"m-{uuid.uuid4().hex}"
         with explained("writing a model"):
-            make_folder(self._folder)
+            make_mlflow_folder(self._root, "models")
         self.tell(model_id, {**facts, "status": "PENDING"})
         return self.get(model_id)
 
@@ -106,6 +106,37 @@ class ModelShelf:
                     "run": run,
                 },
             )
+
+    def take_over(self, model_id: str, run_dir: Path, experiment: str) -> None:
+        """Write down a model that came with an imported run, unless the run says nothing of it.
+
+        Args:
+            model_id: the id that it had.
+            run_dir: the run folder, with ``logged_models/<id>/logged_model.json``.
+            experiment: the id of the experiment that the run belongs to.
+
+        Raises:
+            OSError: there is no such file, or the store cannot be written.
+            ValueError: the file cannot be read.
+        """
+        path = run_dir / LOGGED_MODELS / model_id / ENTITY_FILE
+        facts = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        make_mlflow_folder(self._root, "models")
+        times = {
+            name: facts.get(f"{word}_timestamp{unit}")
+            for name, word in (("created", "creation"), ("updated", "last_updated"))
+            for unit in ("", "_ms")
+            if isinstance(facts.get(f"{word}_timestamp{unit}"), int)
+        }
+        self.tell(
+            model_id,
+            {
+                **{key: facts[key] for key in ("name", "model_type", "status") if isinstance(facts.get(key), str)},
+                **{key: facts[key] for key in ("tags", "params") if isinstance(facts.get(key), dict)},
+                **times, "experiment": experiment, "run": run_dir.name, "source_run": to_mlflow(run_dir.name),
+            },
+        )  # fmt: skip
+        self.measure(model_id, _points_said(facts.get("metrics")), to_mlflow(run_dir.name))
 
     def ids(self) -> list[str]:
         """Return the ids of all models, those in the trash too."""
@@ -167,6 +198,9 @@ def _taken_together(model_id: str, lines: Iterable[Mapping[str, Any]]) -> ModelF
         if "metric" in line:
             _measured(facts, line)
             continue
+        for name in ("created", "updated"):
+            if isinstance(line.get(name), int):
+                setattr(facts, name, line[name])
         for name in ("experiment", "name", "run", "source_run", "model_type", "status"):
             if isinstance(line.get(name), str):
                 setattr(facts, name, line[name])
@@ -177,6 +211,30 @@ def _taken_together(model_id: str, lines: Iterable[Mapping[str, Any]]) -> ModelF
         if isinstance(line.get("deleted"), bool):
             facts.deleted = line["deleted"]
     return facts
+
+
+def _points_said(metrics: Any) -> Iterator[Point]:
+    """Yield the points that a ``logged_model.json`` tells of, as a folder of MLflow, a database or a server said them."""
+    for one in metrics if isinstance(metrics, list) else ():
+        if not isinstance(one, dict):
+            continue
+        found = dict(one)
+        if isinstance(
+            line := found.pop("line", None), str
+        ):  # time, value, step, run, and perhaps name and digest of data
+            found |= dict(
+                zip(("timestamp", "value", "step", "run", "data", "digest"), line.split(), strict=False)
+            )
+        name = found.get("name") or found.get("metric_name")
+        value = found.get("value", found.get("metric_value"))
+        stamp = found.get("timestamp", found.get("metric_timestamp_ms", 0))
+        with contextlib.suppress(TypeError, ValueError):
+            yield Point(
+                str(name),
+                float(value),
+                int(found.get("step", found.get("metric_step")) or 0),
+                int(stamp or 0),
+            )  # type: ignore[arg-type] # what is none of these is left out
 
 
 def _measured(facts: ModelFacts, line: Mapping[str, Any]) -> None:

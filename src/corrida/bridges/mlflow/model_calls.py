@@ -22,12 +22,15 @@ from mlflow.utils.search_utils import SearchLoggedModelsUtils
 from mlflow.utils.validation import _validate_logged_model_name
 
 from corrida.bridges.mlflow.failures import failure, missing
+from corrida.runs.ids import is_run_id
+from corrida.runs.plain import JSON_ERRORS
 from corrida.runs.run_file import SEALED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from corrida.bridges.mlflow.experiments import Experiment
+    from corrida.bridges.mlflow.experiments import Experiment, Experiments
+    from corrida.bridges.mlflow.finding import Finder
     from corrida.bridges.mlflow.logged_models import ModelFacts, ModelShelf
     from corrida.bridges.mlflow.runs_seen import Seen
 
@@ -36,6 +39,8 @@ class ModelCalls:
     """Logged models; a part of the tracking store."""
 
     _models: ModelShelf
+    _experiments: Experiments
+    _finder: Finder
 
     if TYPE_CHECKING:
 
@@ -122,6 +127,8 @@ class ModelCalls:
         if datasets and not all(one.get("dataset_name") for one in datasets):
             raise failure("`dataset_name` in the `datasets` clause must be specified.")
         wanted = {str(experiment_id) for experiment_id in experiment_ids}
+        there = self._experiments.all()
+        self._take_over([there[one] for one in wanted if one in there])
         facts = (self._models.get(model_id) for model_id in self._models.ids())
         models = [self._model_entity(one) for one in facts if not one.deleted and one.experiment in wanted]
         found = SearchLoggedModelsUtils.filter_logged_models(
@@ -144,7 +151,20 @@ class ModelCalls:
         """Delete a model for good; its files in a run that is there stay part of that run."""
         self._models.remove(model_id)
 
+    def _take_over(self, entries: list[Experiment]) -> None:
+        """Write down the models of runs that were imported, or copied here, since the last look."""
+        known = set(self._models.ids())
+        for seen in self._finder.live(entries):
+            for model_id, _ in seen.facts.model_outputs if seen.facts is not None else ():
+                if model_id not in known and is_run_id(model_id):
+                    with contextlib.suppress(
+                        OSError, *JSON_ERRORS
+                    ):  # without a description, or a store to read only
+                        self._models.take_over(model_id, seen.dir, seen.experiment)
+
     def _model(self, model_id: str, *, deleted: bool = False) -> ModelFacts:
+        if not self._models.has(model_id):
+            self._take_over(list(self._experiments.all().values()))
         if self._models.has(model_id):
             facts = self._models.get(model_id)
             if deleted or not facts.deleted:

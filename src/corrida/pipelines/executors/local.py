@@ -133,7 +133,9 @@ class _Processes:
         from concurrent.futures import FIRST_COMPLETED, wait
         from concurrent.futures.process import BrokenProcessPool
 
-        ended = wait(self._under_way, return_when=FIRST_COMPLETED).done
+        # A signal that another thread gets (Linux may choose any) wakes no wait without end: Ctrl-C would come after the task.
+        while not (ended := wait(self._under_way, timeout=1, return_when=FIRST_COMPLETED).done):
+            pass
         found: list[tuple[Call, bytes | Exception]] = []
         for future in ended:
             slot, call = self._under_way.pop(future)

@@ -13,14 +13,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from corrida.errors import InvalidData
 from corrida.pipelines.forecasting.frequency import Frequency, infer_frequency, parse_frequency
-from corrida.pipelines.forecasting.panel import Panel, Series
+from corrida.pipelines.forecasting.panel import Panel
+from corrida.pipelines.forecasting.reading import Reading, said
 from corrida.pipelines.forecasting.times import read_times
 from corrida.pipelines.forecasting.validation import least_length
 from corrida.pipelines.inputs import read_table, require_columns, rows_named, shown, text_column
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from corrida.pipelines.forecasting.panel import Floats
+    from corrida.pipelines.forecasting.panel import Series
     from corrida.pipelines.forecasting.settings import ForecastingConfig
 
 NAMED = 5
@@ -92,7 +92,7 @@ def read_panel(
     filled: dict[str, int] = {}
     late: list[str] = []
     for name, part in parts.items():
-        one = _Reading(name, part, frequency, names, config, future=future)
+        one = Reading(name, part, frequency, names, config, appended=appended, future=future)
         if one.length < least:
             skipped[name] = f"{one.length} of {least} values"
             continue
@@ -190,7 +190,7 @@ def _refuse_duplicates(frame: pl.DataFrame) -> None:
         names = twice["id"].unique(maintain_order=True).to_list()
         first = twice.row(0, named=True)
         raise InvalidData(
-            f"the series {first['id']!r} has more than one row for {_said(first['time'])}"
+            f"the series {first['id']!r} has more than one row for {said(first['time'])}"
             f"{f'; so have others: {some(names[1:])}' if len(names) > 1 else ''}. "
             "Keep one row for each series and time, or add them up first."
         )
@@ -213,104 +213,17 @@ def _frequency(parts: dict[str, pl.DataFrame], config: ForecastingConfig, like: 
             "the time between two values cannot be read off the data, since no series has two rows; set freq, as in --set freq=1mo"
         )
     if (found.unit == "step") != counted:
+        if like is not None:
+            was, now = ("dates", "whole numbers") if counted else ("whole numbers", "dates")
+            raise InvalidData(
+                f"the column {config.columns.time!r} holds {now}; the models were trained on {was}"
+            )
         kind = "whole numbers" if counted else "dates"
         raise InvalidData(
             f"freq is {found}, but the column {config.columns.time!r} holds {kind}; "
             f"{'set freq to a number' if counted else 'write freq as 1mo, 1d or 1h'}"
         )
     return found
-
-
-class _Reading:
-    """One series on its way from rows to values without gaps."""
-
-    def __init__(
-        self,
-        name: str,
-        part: pl.DataFrame,
-        frequency: Frequency,
-        exogenous: tuple[str, ...],
-        config: ForecastingConfig,
-        *,
-        future: bool = False,
-    ) -> None:
-        self.name, self.frequency, self.exogenous, self.config = name, frequency, exogenous, config
-        known = part["y"].is_not_null().arg_true()
-        self.dropped = int(known[0]) if len(known) else 0
-        self.rows = part.slice(self.dropped) if len(known) or future else part.head(0)
-        self.filled = 0
-        self.length = 0
-        if self.rows.height:
-            self.positions = self._positions()
-        if len(known):
-            self.length = int(self.positions[int(known[-1]) - self.dropped]) + 1
-
-    def _positions(self) -> Any:
-        times = self.rows["time"]
-        positions = self.frequency.positions(times)
-        if positions is not None:
-            return positions
-        at = next(
-            (i for i in range(2, len(times) + 1) if self.frequency.positions(times[:i]) is None), len(times)
-        )
-        raise InvalidData(
-            f"the series {self.name!r} does not go by {self.frequency}: {_said(times[at - 1])} lies between two steps "
-            f"from {_said(times[0])}. Set freq if {self.frequency} is wrong, or correct the dates."
-        )
-
-    def series(self) -> Series:
-        """Return the series, filled where the configuration allows it."""
-        last = int(self.positions[-1]) + 1
-        y = self._spread("y", last)[: self.length]
-        self._fill(y, "y")
-        columns = []
-        for name in self.exogenous:
-            values = self._spread(name, last)
-            end = self._known_ahead(values)
-            history = values[:end]
-            self._fill(history, name)
-            columns.append(history)
-        width = min((len(column) for column in columns), default=self.length)
-        exogenous = np.column_stack([c[:width] for c in columns]) if columns else np.empty((self.length, 0))
-        return Series(self.name, self.rows["time"][0], y, exogenous)
-
-    def _known_ahead(self, values: Floats) -> int:
-        """Return up to where exogenous values are known without a gap, the future included."""
-        missing = np.flatnonzero(np.isnan(values[self.length :]))
-        return self.length + int(missing[0]) if missing.size else len(values)
-
-    def _spread(self, column: str, last: int) -> Floats:
-        values = np.full(last, np.nan)
-        values[self.positions] = self.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return values
-
-    def _fill(self, values: Floats, column: str) -> None:
-        """Fill missing values in place."""
-        missing = np.isnan(values)
-        if not missing.any():
-            return
-        where = np.flatnonzero(missing)
-        said = "" if column == "y" else f" in {column[2:]!r}"
-        if self.config.gaps == "refuse":
-            raise InvalidData(
-                f"the series {self.name!r} has no value{said} for {_said(self._time(int(where[0])))}"
-                f"{f' and {where.size - 1:,} other times' if where.size > 1 else ''}, counted by {self.frequency}. "
-                "Fill it, set gaps to zero, previous or interpolate, or set freq if that is wrong."
-            )
-        seen = np.flatnonzero(~missing)
-        if not seen.size:
-            raise InvalidData(f"the series {self.name!r} has no value{said} at all; leave the column out")
-        if column != "y" or self.config.gaps == "previous":
-            before = np.maximum.accumulate(np.where(missing, -1, np.arange(len(values))))
-            values[:] = values[np.where(before < 0, seen[0], before)]
-        elif self.config.gaps == "zero":
-            values[missing] = 0.0
-        else:
-            values[missing] = np.interp(where, seen, values[seen])
-        self.filled += int(where.size) if column == "y" else 0
-
-    def _time(self, position: int) -> object:
-        return self.frequency.times(self.rows["time"][0], position, 1)[0]
 
 
 def _settle_short(skipped: dict[str, str], series: list[Series], config: ForecastingConfig) -> None:
@@ -322,7 +235,7 @@ def _settle_short(skipped: dict[str, str], series: list[Series], config: Forecas
     )
     raise InvalidData(
         f"{len(skipped):,} series {'are' if len(skipped) > 1 else 'is'} too short for a horizon of {config.horizon} steps "
-        f"in {config.n_windows} windows: {listed}. {mend}"
+        f"in {_count(config.n_windows, 'window')}: {listed}. {mend}"
     )
 
 
@@ -337,13 +250,14 @@ def _warnings(
 
     tell(list(skipped), lambda text: f"too short and left out: {text}")
     tell(
-        list(filled), lambda text: f"{sum(filled.values()):,} missing values filled ({config.gaps}) in {text}"
+        list(filled),
+        lambda text: f"{_count(sum(filled.values()), 'missing value')} filled ({config.gaps}) in {text}",
     )
     tell(late, lambda text: f"rows without a value before the first one are left out in {text}")
-    constant = [one.id for one in panel.series if one.y.size and np.ptp(one.y) == 0]
+    constant = [one.id for one in panel.series if one.y.size and (one.y == one.y[0]).all()]
     tell(constant, lambda text: f"constant, and so without a MASE: {text}")
     return found
 
 
-def _said(time: Any) -> str:
-    return str(time).removesuffix(" 00:00:00")
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count != 1 else ''}"

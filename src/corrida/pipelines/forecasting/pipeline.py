@@ -243,7 +243,9 @@ def _dataset(found: Found, trained: Trained, config: ForecastingConfig) -> dict[
 def _summary(metrics: Mapping[str, float], trained: Trained, found: Found) -> str:
     """Say in one sentence what was trained and how good it is."""
     count = f"{len(trained.validated)} model{'s' if len(trained.validated) > 1 else ''}"
-    over = f" ({len(trained.taken_over)} of them taken over from the run before)" if trained.taken_over else ""
+    over = (
+        f" ({len(trained.taken_over)} of them taken over from the run before)" if trained.taken_over else ""
+    )
     said = f"{count} trained on {len(found.panel):,} series{over}"
     if "cherry_pick.mase" in metrics:
         other = f"best single model {metrics['best_single.mase']:.3f}"

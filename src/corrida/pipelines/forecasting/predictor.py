@@ -14,7 +14,13 @@ from corrida.pipelines.forecasting.intervals import widened
 from corrida.pipelines.forecasting.models import MODELS
 from corrida.pipelines.forecasting.newer import is_newer, read_newer
 from corrida.pipelines.forecasting.settings import Columns, ForecastingConfig
-from corrida.pipelines.forecasting.tables import dated, forecast_columns, history_table
+from corrida.pipelines.forecasting.tables import (
+    dated,
+    forecast_columns,
+    history_table,
+    metrics_table,
+    scored_table,
+)
 from corrida.pipelines.inputs import suggest
 from corrida.pipelines.model_files import FACTS, check_model
 
@@ -148,12 +154,13 @@ class ForecastPredictor:
             model: take this model for all series. Without either, the best single model.
             series: only these; all when empty.
             horizon: steps; that of the training when not given.
-            score: also measure the forecasts of all models from the end of the training on, by the values of ``data``.
+            score: forecast from the end of the training instead, what ``data`` say that happened since, in windows of the
+                horizon; and measure the errors of all models.
 
         Returns:
             One row a series and step: ``unique_id``, ``ds``, ``forecast``, ``lower_<level>`` and ``upper_<level>``,
-            ``model`` and ``cutoff``, the time of the last value that was known. With ``score`` also the errors, in the
-            columns of ``metrics.csv``.
+            ``model`` and ``cutoff``, the time of the last value that was known. With ``score`` also ``y`` and ``window``,
+            and the errors in the columns of ``metrics.csv``.
 
         Raises:
             InvalidConfig: no such model, or not for that horizon.
@@ -177,24 +184,33 @@ class ForecastPredictor:
         notes: list[str] = []
         panel, newer = self._panel(data, notes)
         panel = _only(panel, series)
+        if score:
+            known = panel.only(frozenset(self.history.by_id))
+            taken = self._chosen(known, notes, cherry_pick=cherry_pick, model=model)
+            return self._scored(panel, taken, steps, notes)
         chosen = self._chosen(panel, notes, cherry_pick=cherry_pick, model=model)
         forecasts: dict[str, tuple[str, Forecast]] = {}
-        errors = self._score(panel, steps, notes) if score else None
         for name in dict.fromkeys(chosen.values()):
             part = panel.only(frozenset(one for one, taken in chosen.items() if taken == name))
             for one, forecast in self._forecast(name, part, steps, newer, notes).items():
                 forecasts[one] = (name, forecast)
-        return Prediction(self._table(panel, forecasts, steps), notes, errors)
+        return Prediction(self._table(panel, forecasts, steps), notes)
 
-    def _score(self, panel: Panel, horizon: int, notes: list[str]) -> pl.DataFrame:
+    def _scored(self, panel: Panel, chosen: Mapping[str, str], horizon: int, notes: list[str]) -> Prediction:
         from corrida.pipelines.forecasting.scoring import score
 
         def forecast(name: str, part: Panel, steps: int) -> Mapping[str, Forecast]:
             newer = frozenset(one.id for one in part.series if is_newer(self.history, one))
             return self._forecast(name, part, steps, newer, [])
 
-        about = self.about
-        return score(self.history, panel, about.models, horizon, about.config.levels, forecast, notes)
+        models = {name: name in chosen.values() for name in self.about.models}
+        trials = score(self.history, panel, models, horizon, forecast, notes)
+        levels = self.about.config.levels
+        said = sorted(
+            (trial for trial in trials if chosen[trial.series] == trial.model),
+            key=lambda trial: (trial.series, trial.window),
+        )
+        return Prediction(scored_table(said, panel, levels), notes, metrics_table(trials, levels))
 
     def _panel(self, data: Data | None, notes: list[str]) -> tuple[Panel, frozenset[str]]:
         """Return the series to forecast, and those whose history is not the one that was learnt from."""

@@ -119,7 +119,7 @@ def _judged(results: Results) -> str:
     if word == "lower":
         return f"Choosing for each series helps: {between}."
     if word == "higher":
-        return f"One model for all series is better here: {between}. Forecast with it, or set cherry_pick.rule to proven."
+        return f"One model for all series is better here: {between}. Forecast with it."
     if difference.identical:
         return "Both take the same model everywhere."
     return f"Whether choosing for each series helps is not decided: {between}."

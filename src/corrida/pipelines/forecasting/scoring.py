@@ -1,7 +1,7 @@
 """What forecasts of a run were worth, now that newer data tell what happened.
 
 Windows of the horizon follow each other from the end of the training; in each, every model of the run forecasts from
-what was known at its cutoff, as it would have then. The errors are those of the validation, in the same columns.
+what was known at its cutoff, as it would have then. Errors are measured as those of the validation are.
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ from corrida.errors import CorridaError, InvalidData
 from corrida.pipelines.forecasting.accuracy import seasonal_scale
 from corrida.pipelines.forecasting.data import some
 from corrida.pipelines.forecasting.newer import values_after
-from corrida.pipelines.forecasting.tables import metrics_table
 from corrida.pipelines.forecasting.validation import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    import polars as pl
+    from collections.abc import Callable, Iterator, Mapping
 
     from corrida.pipelines.forecasting.panel import Forecast, Panel
 
@@ -27,25 +24,24 @@ if TYPE_CHECKING:
 def score(
     history: Panel,
     whole: Panel,
-    models: Sequence[str],
+    models: Mapping[str, bool],
     horizon: int,
-    levels: Sequence[int],
     forecast: Callable[[str, Panel, int], Mapping[str, Forecast]],
     notes: list[str],
-) -> pl.DataFrame:
-    """Return the errors of models on values that came after the training, in the columns of ``metrics.csv``.
+) -> list[Trial]:
+    """Return what models say of values that came after the training, beside these.
 
     Args:
         history: what the models were fitted on.
         whole: the same series with what came after; others are not scored.
-        models: names.
+        models: names, and whether the person asked for that one; another one that fails is left out.
         horizon: steps of a window. What is left behind the last whole window is not scored, unless there is no whole one.
-        levels: of the intervals, in percent.
         forecast: called with a model, series and a number of steps.
         notes: gets models and series that cannot be scored.
 
     Raises:
         InvalidData: no value came after the training.
+        CorridaError: a model that was asked for cannot forecast.
     """
     after = {one.id: values_after(history, one) for one in whole.series if one.id in history.by_id}
     if not any(count > 0 for count in after.values()):
@@ -53,12 +49,14 @@ def score(
     if without := [one.id for one in whole.series if after.get(one.id, 0) <= 0]:
         notes.append(f"not scored, without a value after the training that they were in: {some(without)}")
     trials: list[Trial] = []
-    for model in models:
+    for model, asked in models.items():
         try:
             trials += _trials(whole, after, model, horizon, forecast)
         except CorridaError as error:
+            if asked:
+                raise
             notes.append(f"{model} is not scored: {error}")
-    return metrics_table(trials, levels)
+    return trials
 
 
 def _trials(

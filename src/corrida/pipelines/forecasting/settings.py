@@ -34,13 +34,13 @@ class CherryPick(Config, frozen=True):
     """How a model is chosen for each series.
 
     Attributes:
-        rule: ``guarded`` takes no model that is worse on a series than SeasonalNaive, and the simpler one where two
-            are alike. ``proven`` takes the best single model for all series unless another one is significantly
-            better on a series.
+        rule: ``proven`` takes the best single model for all series unless another one is significantly better on a
+            series. ``guarded`` takes no model that is worse on a series than SeasonalNaive, and the simpler one where
+            two are alike.
         confidence: of that test.
     """
 
-    rule: Literal["guarded", "proven"] = "guarded"
+    rule: Literal["proven", "guarded"] = "proven"
     confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1)] = 0.95
 
 

@@ -81,6 +81,15 @@ def cv_table(trials: Iterable[Trial], panel: Panel, levels: Sequence[int]) -> pl
     return dated(frame)
 
 
+def scored_table(trials: Sequence[Trial], panel: Panel, levels: Sequence[int]) -> pl.DataFrame:
+    """Return forecasts in the columns of a prediction, with what happened and the window."""
+    counts = [len(trial.actual) for trial in trials]
+    models = pl.Series("model", [trial.model for trial in trials], dtype=pl.String)
+    frame = cv_table(trials, panel, levels).with_columns(models[np.repeat(np.arange(len(trials)), counts)])
+    last = ("model", "cutoff", "window")
+    return frame.select(pl.exclude(last), *last)
+
+
 def _bounds(forecast: Forecast, level: int) -> tuple[Floats, Floats]:
     nothing = np.full(len(forecast.mean), np.nan)
     return forecast.bounds.get(level, (nothing, nothing))

@@ -23,6 +23,8 @@ _FORMATS = (
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f",
 )
+_SEVERAL = 13  # numbers in a row; so many that not all end in the two digits of a month
+_MONTH = r"^\d{4}-\d\d$"
 _ZONE = r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?)\s*(?:Z|([+-])(\d\d):?(\d\d))$"
 
 
@@ -50,9 +52,25 @@ def read_times(given: pl.Series, path: Path, column: str, *, days: bool = True) 
         what = "is empty" if value is None else f"is {value!r}"
         raise InvalidData(
             f"{shown(path)}: column {column!r} {what} at {rows_named(path, bad)}. "
-            "Write every time alike, as in 2024-01-31, 2024-01-31 13:00 or 17."
+            "Write every time alike, as in 2024-01-31, 2024-01, 2024-01-31 13:00 or 17."
+        )
+    if times.dtype.is_integer() and (written := _dates_as_numbers(times)) is not None:
+        raise InvalidData(
+            f"{shown(path)}: column {column!r} seems to hold dates written as numbers ({times[0]}), which would be counted "
+            f"one by one. Write {times[0]} as {written}."
         )
     return times
+
+
+def _dates_as_numbers(times: pl.Series) -> str | None:
+    """Return how the first number would be written as a date, where all of them read as 20240131 or 202401."""
+    if times.n_unique() < _SEVERAL:
+        return None
+    for notation, rest in (("%Y-%m-%d", ""), ("%Y-%m", "01")):
+        dates = (times.cast(pl.String) + rest).str.strptime(pl.Date, "%Y%m%d", strict=False)
+        if not dates.null_count() and dates.dt.year().is_between(1900, 2199).all():
+            return str(dates.dt.strftime(notation)[0])
+    return None
 
 
 def _parsed(given: pl.Series, *, days: bool) -> pl.Series | None:
@@ -82,6 +100,8 @@ def _from_text(text: pl.Series, *, days: bool) -> pl.Series:
         read = text.str.strptime(kind, notation, strict=False).cast(pl.Datetime("us"))
         if read.null_count() < best.null_count():
             best = read
+    if best.null_count() and text.str.contains(_MONTH).all():
+        best = (text + "-01").str.strptime(pl.Date, "%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
     if best.null_count():
         zoned = _zoned(text, days=days)
         return zoned if zoned.null_count() < best.null_count() else best

@@ -51,10 +51,11 @@ def block_length(times: pl.Series, target: NDArray[np.float64]) -> int:
         target: the mean at each time.
     """
     count = len(target)
-    least = max(1, round(count ** (1 / 3)))
+    least: int = max(1, round(count ** (1 / 3)))
     lingering = _lag_one(_without_season(times, target)) ** 2
-    wanted = round((2 * lingering / (1 - lingering**2)) ** (2 / 3) * count ** (1 / 3))
-    return max(least, min(wanted, count // _LEAST_BLOCKS))
+    wanted: int = round((2 * lingering / (1 - lingering**2)) ** (2 / 3) * count ** (1 / 3))
+    most: int = count // _LEAST_BLOCKS
+    return max(least, min(wanted, most))
 
 
 def _by_time(times: pl.Series, target: NDArray[Any]) -> NDArray[np.float64]:
@@ -63,7 +64,8 @@ def _by_time(times: pl.Series, target: NDArray[Any]) -> NDArray[np.float64]:
         names, counts = np.unique(target.astype(str), return_counts=True)
         target = target.astype(str) == names[counts.argmax()]
     frame = pl.DataFrame({"time": times, "y": target.astype(np.float64)})
-    return frame.group_by("time").agg(pl.col("y").mean()).sort("time")["y"].to_numpy()
+    means = frame.group_by("time").agg(pl.col("y").mean()).sort("time")["y"]
+    return np.asarray(means.to_numpy(), dtype=np.float64)
 
 
 def _without_season(times: pl.Series, target: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,7 +76,7 @@ def _without_season(times: pl.Series, target: NDArray[np.float64]) -> NDArray[np
     if (seconds % _DAY != seconds[0] % _DAY).any():
         terms += [*_circle(seconds / _DAY), *_circle(2 * seconds / _DAY)]
     if len(target) < 4 * len(terms):
-        return target - target.mean()
+        return np.asarray(target - target.mean())
     known = np.column_stack(terms)
     fitted, *_ = np.linalg.lstsq(known, target, rcond=None)
     return np.asarray(target - known @ fitted, dtype=np.float64)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from corrida.errors import DamagedRun, MissingExtra, Refused
+from corrida.errors import CorridaError, DamagedRun, MissingExtra, Refused
 from corrida.pipelines.model_files import check_model
 from corrida.pipelines.model_search.boosters import LightGBMModel
 from corrida.pipelines.model_search.fitted import FittedModel
@@ -198,15 +198,26 @@ def load_fitted(folder: Path, *, trust: bool = False) -> FittedModel:
         MissingExtra: a library that reads it is not installed.
     """
     facts = check_model(folder, trust=trust)
-    about = msgspec.json.decode((folder / _FITTED).read_bytes(), type=About)
-    if facts.format == PICKLE:
-        import pickle
+    try:
+        about = msgspec.json.decode((folder / _FITTED).read_bytes(), type=About)
+        if facts.format == PICKLE:
+            import pickle
 
-        estimator = pickle.loads((folder / _PICKLE).read_bytes())  # noqa: S301 - with consent, see check_model
-    elif about.booster is not None:
-        estimator = _booster(folder, about, facts.format)
-    else:
-        estimator = _read_skops(folder / _WHOLE)
+            estimator = pickle.loads((folder / _PICKLE).read_bytes())  # noqa: S301 - with consent, see check_model
+        elif about.booster is not None:
+            estimator = _booster(folder, about, facts.format)
+        else:
+            estimator = _read_skops(folder / _WHOLE)
+        if not callable(getattr(estimator, "predict", None)):
+            raise TypeError(f"a {type(estimator).__name__} does not predict")
+    except CorridaError:
+        raise
+    except Exception as error:
+        # The digests are right and the content is not: somebody wrote both, or a library reads its own files no more.
+        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+        raise DamagedRun(
+            f"models/{folder.name} cannot be read as {facts.format} ({said}); it is not loaded"
+        ) from error
     return FittedModel(
         estimator, task=about.task, target=about.target, features=about.features, labels=about.labels
     )

@@ -107,12 +107,7 @@ def prepare(data: SearchData, *, cv: int, random_state: int, as_numbers: bool = 
             raise InvalidData("of X_test and y_test one is missing; give both, or none")
         test_rows = row_count(data.X_test, "X_test")
         given_test = _values(data.y_test, test_rows, data.target, "y_test", "X_test")
-        _check_test(data, test_rows)
-        if features is not None:
-            try:
-                features.aligned(data.X_test)  # before hours of work
-            except InvalidData as error:
-                raise InvalidData(f"X_test: {error}") from None
+        _check_test(data, test_rows, features)
     if data.task == "regression":
         y: NDArray[Any] = _numbers(target, data.target, "y_train")
         if (y == y[0]).all():
@@ -240,7 +235,7 @@ def _sorted_labels(plain: list[Any], target: str) -> list[Any]:
     return labels
 
 
-def _check_test(data: SearchData, rows: int) -> None:
+def _check_test(data: SearchData, rows: int, features: Features | None) -> None:
     if data.test_ids is not None:
         if len(data.test_ids) != rows:
             raise InvalidData(f"there are {len(data.test_ids):,} test_ids for {rows:,} test rows")
@@ -248,6 +243,11 @@ def _check_test(data: SearchData, rows: int) -> None:
             raise InvalidData("an id of a test row is there twice; each item needs its own")
     if data.test_columns is not None and data.test_columns.height != rows:
         raise InvalidData(f"test_columns has {data.test_columns.height:,} rows for {rows:,} test rows")
+    if features is not None:
+        try:
+            features.aligned(data.X_test)  # now, and not after hours of work
+        except InvalidData as error:
+            raise InvalidData(f"X_test: {error}") from None
 
 
 def _given_folds(splits: Sequence[tuple[Any, Any]], rows: int) -> list[Fold]:

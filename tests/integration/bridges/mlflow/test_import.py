@@ -113,6 +113,18 @@ def test_logged_models_of_mlflow_3_are_kept(corrida: Any, project: Path, unpacke
     for file in there.iterdir():
         assert (model / "artifacts" / file.name).read_bytes() == file.read_bytes()
 
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"corrida:///{project}/runs")
+    (seen,) = client.search_logged_models([client.get_run(run.id).info.experiment_id])
+    assert (seen.model_id, seen.name, str(seen.status)) == (model.name, "model", "READY")
+    assert (seen.creation_timestamp, seen.source_run_id) == (facts["creation_timestamp"], run.id)
+    values = {metric.key: metric.value for metric in seen.metrics}
+    assert (values["loss"], values["val/r2"], values["ratio"]) == (1.0, 0.5, float("inf"))
+    assert seen.artifact_location.endswith(f"/{run.id}/logged_models/{model.name}/artifacts")
+    shutil.rmtree("runs/.mlflow")  # what is known of it is in the run
+    assert client.get_logged_model(model.name).params == facts["params"]
+
 
 @pytest.mark.parametrize("name", ["mlruns-2.22.0", "database-1.30.1"])
 def test_nothing_is_imported_twice(corrida: Any, project: Path, unpacked: Any, name: str) -> None:

@@ -56,6 +56,13 @@ class Infinite(Failing):
         return np.full(len(X), np.inf)
 
 
+class Double(Failing):
+    """Predicts two numbers a row."""
+
+    def predict(self, X):
+        return np.zeros((len(X), 2))
+
+
 class NotCloned(RegressorMixin, BaseEstimator):
     """Changes what it is given, which scikit-learn cannot clone."""
 

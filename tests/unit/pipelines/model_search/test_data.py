@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pytest
 
 from corrida.errors import BadInput, InvalidConfig, InvalidData
 from corrida.pipelines.model_search.configure import configure
-from corrida.pipelines.model_search.data import blocks_of, prepare
+from corrida.pipelines.model_search.data import prepare
 
 from . import tables
 
@@ -212,14 +214,54 @@ def test_the_task_is_inferred_and_can_be_said(write):
     assert prepared(write(frame), target="high").task == "regression"
 
 
-def test_blocks_hold_neighbours_and_grow_with_the_rows():
-    days = pl.Series(pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 12, 31), eager=True)).cast(
-        pl.Datetime("us")
+@pytest.mark.parametrize("mark", ["?", "-", "None", "NA", " "])
+def test_marks_of_missing_among_numbers_are_rows_without_a_target(write, mark):
+    given = (
+        pl.when(pl.int_range(pl.len()) % 10 == 3).then(pl.lit(mark)).otherwise(pl.col("high").cast(pl.String))
     )
-    blocks = blocks_of(days)
-    sizes = blocks.value_counts()["count"].to_list()
-    assert max(sizes) == 7
-    assert blocks[0] == blocks[6] == "2024-01-01" != blocks[7]
+    got = prepared(write(tables.weather().with_columns(high=given)), target="high")
+    assert got.task == "regression"
+    assert got.warnings[0].startswith("12 rows have no high")
+
+
+def test_a_class_may_be_called_none(write):
+    frame = tables.patients().with_columns(state=pl.col("state").replace("well", "none"))
+    assert "none" in prepared(write(frame), target="state", id="code").y_train.tolist()
+
+
+def test_few_whole_numbers_are_learnt_as_numbers_and_it_is_said(write):
+    frame = tables.patients().with_columns(stars=pl.int_range(pl.len()) % 5)
+    got = prepared(write(frame), target="stars", id="code")
+    assert got.task == "regression"
+    assert "stars holds 5 different whole numbers and is learnt as a number" in got.warnings[0]
+    assert not prepared(write(frame), target="stars", id="code", task="regression").warnings
+
+
+@pytest.mark.parametrize("notation", ["%d/%m/%Y", "%m/%d/%y", "%Y%m%d", "%d-%m-%Y 10:00"])
+def test_dates_that_are_not_read_are_said_before_rows_are_shuffled(write, notation):
+    days = [dt.date.fromisoformat(day).strftime(notation) for day in tables.weather()["date"]]
+    got = prepared(write(tables.weather().with_columns(date=pl.Series(days))), target="high")
+    assert got.split.way == "random"
+    assert f"date looks like dates, such as {days[0]}" in got.warnings[0]
+
+
+def test_twins_on_both_sides_of_a_random_split_are_said(write):
+    alone = tables.weather().drop("date")
+    got = prepared(write(pl.concat([alone.head(40)] * 3)), target="high")
+    assert "test rows have a twin among the training rows" in got.warnings[0]
+    assert not prepared(write(alone), target="high").warnings
+
+
+def test_two_groups_are_tested_at_least(write):
+    frame = tables.patients().with_columns(site=pl.Series([f"s{i % 5}" for i in range(90)]))
+    got = prepared(write(frame), target="state", group="site", id="code", cv=3)
+    assert len(got.facts["split"]["test_groups"]) == 2
+
+
+def test_huge_numbers_say_nothing_on_the_way(write):
+    prepared(
+        write(tables.weather().with_columns(low=pl.col("low") * 1e300)), target="high"
+    )  # no warning of numpy
 
 
 @pytest.mark.parametrize(

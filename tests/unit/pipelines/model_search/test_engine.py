@@ -7,7 +7,7 @@ import contextlib
 import numpy as np
 import polars as pl
 import pytest
-from engine_data import Failing, Infinite, Killed, NotCloned, Shift, table, target
+from engine_data import Double, Failing, Infinite, Killed, NotCloned, Shift, table, target
 from sklearn.model_selection import GridSearchCV
 
 from corrida.errors import InvalidConfig
@@ -15,6 +15,7 @@ from corrida.pipelines.executors import open_executor
 from corrida.pipelines.model_search.catalogue import available_specs
 from corrida.pipelines.model_search.distributions import Choice, LogUniform
 from corrida.pipelines.model_search.engine import NoModelFitted
+from corrida.pipelines.model_search.item_rows import readable
 from corrida.pipelines.model_search.search_data import SearchData
 from corrida.pipelines.model_search.specs import ModelSpec
 
@@ -183,6 +184,21 @@ def test_a_model_that_fails_leaves_the_others_alone(searched):
     report = recorder.tables["training_report.csv"]
     assert report["model"].to_list()[0] == "linear"
     assert report["error"].null_count() == 1
+
+
+def test_answers_of_another_shape_are_named(searched):
+    results, _ = searched([ModelSpec("double", Double), "ridge"], pickle=True)
+    assert "predict gave answers of shape (40, 2) for 40 rows" in results["double"].error
+
+
+def test_outputs_are_readable_and_losses_are_exact():
+    assert readable(np.array([21.751345729475204, -0.0012345678912, 0.0]), 7.0) == [
+        "21.75135",
+        "-0.00123457",
+        "0.0",
+    ]
+    assert readable(np.array([1.7e9 + 0.123456]), 0.01) == ["1700000000.123456"]
+    assert readable(np.array([1234567.89, np.inf, 1e300]), 1e5) == ["1234568.0", "inf", "1e+300"]
 
 
 def test_when_all_fail_the_report_still_comes(searched, recorder):

@@ -9,8 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from corrida.errors import InvalidData
-from corrida.pipelines.model_search.search_data import SearchData, prepare
+from corrida.errors import InvalidConfig, InvalidData
+from corrida.pipelines.model_search.search_data import SearchData, check_folds, prepare
 from corrida.pipelines.model_search.table import learn_features
 
 ROWS = 60
@@ -131,3 +131,29 @@ def test_codes_as_categories_stay_text():
     assert len(features.columns[0].categories) == 30
     pandas = pd.DataFrame({"code": pd.Categorical([n % 30 for n in range(60)])})
     assert learn_features(pandas)[0].columns[0].kind == "category"
+
+
+def test_test_rows_that_do_not_fit_are_refused_before_the_search():
+    frame = pl.DataFrame({"a": NUMBERS[:, 0], "wind": NUMBERS[:, 1]})
+    test = {"y_test": Y, "task": "regression"}
+    assert refused(x=frame, X_test=frame.drop("wind"), **test).startswith(
+        "X_test: the table has no column 'wind'"
+    )
+    odd = frame.with_columns(wind=pl.lit("strong"))
+    assert "X_test: the column 'wind' must hold numbers" in refused(x=frame, X_test=odd, **test)
+
+
+def test_folds_on_which_the_score_has_no_value():
+    def said(y, cv, scoring, **more):
+        found = prepare(SearchData(NUMBERS, y, **more), cv=cv, random_state=0)
+        with pytest.raises(InvalidConfig) as caught:
+            check_folds(found, scoring)
+        return str(caught.value)
+
+    assert "fold 1 of 60 is one row, of which there is no r2; take fewer folds" in said(Y, 60, "r2")
+    flat = np.where(np.arange(ROWS) < 30, 0.0, Y)
+    splits = [(np.arange(30, 60), np.arange(30))]
+    assert "has the same target in all its rows" in said(flat, 5, "r2", splits=splits)
+    names = np.where(np.arange(ROWS) < 30, "a", np.where(np.arange(ROWS) % 2, "a", "b"))
+    assert "no row of the class 'b'" in said(names, 5, "roc_auc", splits=splits, task="classification")
+    check_folds(prepare(SearchData(NUMBERS, Y), cv=60, random_state=0), "rmse")

@@ -22,6 +22,8 @@ _SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIME
 def tracked(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """MLflow, tracking into ``runs`` of the project."""
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow loads each model that it saves in a process of its own, for up to two minutes, to see what it needs.
+    monkeypatch.setenv("MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT", "1")
     for name in _SET_BY_MLFLOW:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
