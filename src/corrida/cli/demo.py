@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="The folder for the project [default: this one if it is empty, else demo-NAME].",
 )
-@click.option("--neural", is_flag=True, help="With neural networks too, where the demo has them: forecasting.")
+@click.option(
+    "--neural", is_flag=True, help="With neural networks too, where the demo has them: forecasting."
+)
 @store_option
 def demo(name: str, to: str | None, *, neural: bool, store: str | None) -> int:
     """Lay out a small project and run it: list, compare, and what to do next.

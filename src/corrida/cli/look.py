@@ -145,7 +145,7 @@ def _runs_table(
         right=frozenset(numbers),
         styles=[_STATUS_STYLE.get(run.status, "plain") for run in runs],
         whole=frozenset(i for i, f in enumerate(names) if f in {"id", "parent"}),
-        leave=() if columns else _least_wanted(names, primary),
+        leave=() if columns else _least_wanted(names, primary, states={run.status for run in runs}),
         hint="--columns chooses",
     )
 
@@ -168,10 +168,11 @@ def _results(runs: Sequence[RunRecord], names: Sequence[str]) -> set[str]:
     return {name for name in metrics if direction_of(name.removeprefix("metrics."), directions)}
 
 
-def _least_wanted(names: Sequence[str], primary: set[str]) -> list[int]:
+def _least_wanted(names: Sequence[str], primary: set[str], states: set[str]) -> list[int]:
     """Return columns in the order in which a narrow terminal does without them.
 
-    Of pipelines that show what their runs have, that and what stands before it is wanted most.
+    Of pipelines that show what their runs have, that and what stands before it is wanted most; the status more than
+    anything where a run is not finished.
     """
     first = max((names.index(name) for name in ("created", "seed") if name in names), default=-1) + 1
     own = range(first, names.index(_HAS) + 1) if _HAS in names else range(0)
@@ -190,7 +191,7 @@ def _least_wanted(names: Sequence[str], primary: set[str]) -> list[int]:
             "pipeline": 3,
             "notes": 4,
             "description": 6,
-            "status": 7,
+            "status": 7 if states <= {"finished"} else 9,
         }
         return (order.get(names[i], 1), -i)
 

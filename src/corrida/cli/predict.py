@@ -92,6 +92,7 @@ class _SeveralValues(click.Command):
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="A copy: FILE.csv or FILE.parquet."
 )
+@click.option("--run-id", hidden=True, help="RUN, for those who are used to an option.")
 @click.option("--trust", is_flag=True, help=_TRUST)
 @json_option
 @store_option
@@ -108,6 +109,7 @@ def predict(
     pipeline: str | None,
     kind: str,
     out: Path | None,
+    run_id: str | None,
     trust: bool,
     as_json: bool,
     store: str | None,
@@ -124,6 +126,10 @@ def predict(
     from corrida.execute.predict import PredictOptions, predict_run
     from corrida.runs.documents import parse_value
 
+    if run_id is not None:
+        if run is not None:
+            raise click.UsageError("RUN and --run-id say the same; give one")
+        run = run_id
     options: dict[str, Any] = {key: parse_value(text) for key, text in parse_pairs(others, "--set").items()}
     named = {
         "cherry_pick": cherry_pick or None,

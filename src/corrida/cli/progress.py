@@ -11,9 +11,7 @@ T = TypeVar("T")
 _SHOW_AFTER = 0.4
 
 
-def terminal_progress(
-    items: Iterable[T], total: int | None, label: str | Callable[[], str]
-) -> Iterator[T]:
+def terminal_progress(items: Iterable[T], total: int | None, label: str | Callable[[], str]) -> Iterator[T]:
     """Pass items through; work that takes more than a moment gets a bar on standard error."""
     if not sys.stderr.isatty():
         yield from items
@@ -67,4 +65,6 @@ def _with_bar(
         for seen, item in enumerate(items, 1):
             yield item
             rate = seen / max(1e-9, time.monotonic() - started)
-            bar.update(task, advance=1, description=said(), rate=f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
+            bar.update(
+                task, advance=1, description=said(), rate=f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+            )

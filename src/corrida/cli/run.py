@@ -178,9 +178,22 @@ def _how_to_go_on(interrupt: Interrupted, store: str | None) -> str:
     "--items", metavar="FILE", help="Only the items of this file: ids, one a line, or a table or JSON list."
 )
 @_work_options
+@click.option("--horizon", type=int, metavar="N", help="Short for --set horizon=N: steps ahead.")
+@click.option("--max-steps", type=int, metavar="N", help="Short for --set max_steps=N: of a network.")
 @_run_options
-def train(items: str | None, *, as_json: bool, store: str | None, **given: Any) -> int:
+def train(
+    items: str | None,
+    *,
+    horizon: int | None,
+    max_steps: int | None,
+    as_json: bool,
+    store: str | None,
+    **given: Any,
+) -> int:
     """Run the forecasting pipeline and keep the run: `corrida run forecasting`."""
+    for key, value in (("horizon", horizon), ("max_steps", max_steps)):
+        if value is not None:
+            given["overrides"] = (*given["overrides"], f"{key}={value}")
     return _run_pipeline("forecasting", items, as_json=as_json, store=store, given=given)
 
 

@@ -58,7 +58,7 @@ _COMPARED = _compare(
     "experiment_more_models",
 )
 _LOOK = (
-    "open runs/experiment_more_models/report.md or report.html",
+    "open runs/experiment_more_models/report.md (and report.html, with the extra report)",
     "corrida item construction@2014-12-01            # one sector and year, over all runs",
     "edit config/forecasting.yaml, as by  models: [AutoETS, AutoARIMA, LightGBM]  then:",
     'corrida run employment --description "what I changed"',
@@ -107,7 +107,7 @@ _WITH_NETWORKS = Demo(
         _compare("Are the networks worth their time?", "experiment_more_models", "experiment_networks"),
         *_told("experiment_more_models"),
     ),
-    ("open runs/experiment_networks/report.md or report.html", *_LOOK[1:]),
+    ("open runs/experiment_networks/report.md (and report.html, with the extra report)", *_LOOK[1:]),
     needs=(_NETWORKS,),
 )
 

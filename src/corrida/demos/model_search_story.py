@@ -44,7 +44,7 @@ MODEL_SEARCH = Demo(
         ),
     ),
     (
-        "open runs/run_first/report.md or report.html",
+        "open runs/run_first/report.md (and report.html, with the extra report)",
         "corrida list --all",
         "corrida predict @production --data data/december.csv --model random_forest",
         "corrida run weather --set method=tpe --set n_iter=30 --jobs 2",

@@ -230,11 +230,11 @@ def _run(
     before = _names(writer.dir)
     try:
         outcome = pipeline.run(data, config, recorder)
-    except BadInput:
+    except (BadInput, MissingExtra, ClusterUnreachable):
         if _names(writer.dir) == before:
             writer.discard()  # wrong use, noticed before anything was done: not a run
         raise
-    except (StoreError, MissingExtra, EndpointFailed, ClusterUnreachable):
+    except (StoreError, EndpointFailed):
         raise
     except Exception as error:
         raise _failed(writer, error) from error

@@ -180,9 +180,14 @@ def predict_run(project: Project, asked: PredictOptions) -> Predicted:
     chosen = choose_run(project, store, asked.reference, asked.pipeline)
     chosen, options = _or_child(project, store, chosen, dict(asked.options))
     record = chosen.record
-    check_models(record)
-    with tempfile.TemporaryDirectory(prefix="corrida-predict-") as scratch:
-        said, used, options = _predicted(project, chosen, asked, options, Path(scratch))
+    try:
+        check_models(record)
+        with tempfile.TemporaryDirectory(prefix="corrida-predict-") as scratch:
+            said, used, options = _predicted(project, chosen, asked, options, Path(scratch))
+    except CorridaError as error:
+        if asked.reference is None:  # which run it is was not said by the person
+            error.args = (f"{record.id} was to predict ({chosen.why}): {error}",)
+        raise
     notes = (*_notes_on_libraries(record), *map(str, said.notes))
     facts = {
         "run_digest": record.run_file().seal,

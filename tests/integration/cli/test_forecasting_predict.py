@@ -284,7 +284,7 @@ def test_an_adopted_run_predicts_with_consent(project, corrida):
     assert set(table(project, one)["model"]) == {"AutoETS"}
     assert one["rows"] == 36
     for arguments, words in (
-        (["--cherry-pick"], "has no option 'cherry_pick'; it has model, series, horizon"),
+        (["--cherry-pick"], "hold no validation to pick by; give --model NAME"),
         (["--model", "autoets"], "the run has no model 'autoets'; it has linear, AutoETS, SeasonalNaive"),
         (["--data", "output/metrics.csv"], "forecast from their own history only"),
         (["--series", "Tokio"], "there is no series 'Tokio'"),

@@ -10,11 +10,14 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from mlflow.store.artifact.artifact_repo import verify_artifact_path
+from mlflow.store.artifact.artifact_repo import ArtifactRepository, verify_artifact_path
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.tracking._tracking_service import utils as _tracking
 
 from corrida.bridges.mlflow.failures import failure, missing, says_it_to_mlflow
 from corrida.bridges.mlflow.live_run import artifacts_lock
@@ -30,6 +33,8 @@ from corrida.runs.trash import trash_folder
 
 UPLOADS = "uploads"
 """The folder, in the store's private one, for files on their way into a run."""
+STORES: set[Path] = set()
+"""The stores that this process has opened."""
 
 
 @says_it_to_mlflow
@@ -49,6 +54,10 @@ class CorridaArtifactRepository(LocalArtifactRepository):
             ensure_store(folder)
             found = folder
         self._root = found
+
+    def elsewhere_too(self, run_id: str) -> bool:
+        """Tell whether another store that this process has opened has a run of this id."""
+        return any((other / run_id).exists() for other in STORES - {self._root})
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         """Copy one file."""
@@ -173,6 +182,26 @@ class CorridaArtifactRepository(LocalArtifactRepository):
                 staged.replace(target)
                 return
         _add(run_dir, name, staged, target)
+
+
+class _Remembered(OrderedDict[str, ArtifactRepository]):
+    """The repositories that MLflow remembers for the whole process, by the id of the run alone.
+
+    Ids of corrida are unique in their store: what is logged to ``run_a`` of one store would go to ``run_a`` of another.
+    So one that another store of this process has too is looked up anew.
+    """
+
+    def get(self, run_id: str, default: Any = None) -> Any:
+        found = super().get(run_id, default)
+        if isinstance(found, CorridaArtifactRepository) and found.elsewhere_too(run_id):
+            found.flush_async_logging()  # type: ignore[no-untyped-call] # what it has still to write
+            del self[run_id]
+            return default
+        return found
+
+
+# MLflow has no setting for it.
+_tracking._artifact_repos_cache = _Remembered(_tracking._artifact_repos_cache)  # noqa: SLF001
 
 
 def _add(run_dir: Path, name: str, staged: Path, target: Path) -> None:

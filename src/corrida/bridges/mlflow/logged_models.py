@@ -122,18 +122,13 @@ class ModelShelf:
         path = run_dir / LOGGED_MODELS / model_id / ENTITY_FILE
         facts = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         make_mlflow_folder(self._root, "models")
-        times = {
-            name: facts.get(f"{word}_timestamp{unit}")
-            for name, word in (("created", "creation"), ("updated", "last_updated"))
-            for unit in ("", "_ms")
-            if isinstance(facts.get(f"{word}_timestamp{unit}"), int)
-        }
+        made = facts.get("creation_timestamp", facts.get("creation_timestamp_ms"))
         self.tell(
             model_id,
             {
                 **{key: facts[key] for key in ("name", "model_type", "status") if isinstance(facts.get(key), str)},
                 **{key: facts[key] for key in ("tags", "params") if isinstance(facts.get(key), dict)},
-                **times, "experiment": experiment, "run": run_dir.name, "source_run": to_mlflow(run_dir.name),
+                "created": made, "experiment": experiment, "run": run_dir.name, "source_run": to_mlflow(run_dir.name),
             },
         )  # fmt: skip
         self.measure(model_id, _points_said(facts.get("metrics")), to_mlflow(run_dir.name))
@@ -191,16 +186,13 @@ class ModelShelf:
 def _taken_together(model_id: str, lines: Iterable[Mapping[str, Any]]) -> ModelFacts:
     facts = ModelFacts(id=model_id)
     for line in lines:
-        at = line.get("at")
-        if isinstance(at, int):
-            facts.created = facts.created or at
+        if isinstance(at := line.get("at"), int):
+            made = line.get("created")  # elsewhere, of a model that came with an imported run
+            facts.created = facts.created or (made if isinstance(made, int) else at)
             facts.updated = at
         if "metric" in line:
             _measured(facts, line)
             continue
-        for name in ("created", "updated"):
-            if isinstance(line.get(name), int):
-                setattr(facts, name, line[name])
         for name in ("experiment", "name", "run", "source_run", "model_type", "status"):
             if isinstance(line.get(name), str):
                 setattr(facts, name, line[name])
@@ -225,16 +217,12 @@ def _points_said(metrics: Any) -> Iterator[Point]:
             found |= dict(
                 zip(("timestamp", "value", "step", "run", "data", "digest"), line.split(), strict=False)
             )
-        name = found.get("name") or found.get("metric_name")
-        value = found.get("value", found.get("metric_value"))
         stamp = found.get("timestamp", found.get("metric_timestamp_ms", 0))
+        name, value, step = (found.get(key, found.get(f"metric_{key}")) for key in ("name", "value", "step"))
+        if name is None or value is None:
+            continue
         with contextlib.suppress(TypeError, ValueError):
-            yield Point(
-                str(name),
-                float(value),
-                int(found.get("step", found.get("metric_step")) or 0),
-                int(stamp or 0),
-            )  # type: ignore[arg-type] # what is none of these is left out
+            yield Point(str(name), float(value), int(step or 0), int(stamp or 0))
 
 
 def _measured(facts: ModelFacts, line: Mapping[str, Any]) -> None:

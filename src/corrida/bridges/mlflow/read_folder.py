@@ -30,6 +30,7 @@ from corrida.bridges.mlflow.mapping import (
     exported_as,
 )
 from corrida.runs.documents import Unreadable, read_document
+from corrida.runs.ids import is_run_id
 from corrida.runs.plain import text
 
 _META = "meta.yaml"
@@ -69,6 +70,10 @@ class FolderSource(Source):
                 if meta is None:
                     continue
                 number = str(meta.get("experiment_id", folder.name))
+                if "run_id" in meta or "model_id" in meta:
+                    continue  # a run or a model that somebody put here
+                if number in self._places:  # a copy of another experiment
+                    number = folder.name
                 deleted = in_trash or meta.get("lifecycle_stage") == "deleted"
                 name = str(meta.get("name") or f"experiment_{number}")
                 self._places[number] = folder
@@ -96,6 +101,13 @@ class FolderSource(Source):
             if meta is None:
                 continue
             run_id = str(meta.get("run_id") or meta.get("run_uuid") or folder.name)
+            if run_id in self._run_places:
+                run_id = folder.name  # a file that was copied from another run
+            if run_id in self._run_places:
+                self.remarks.append(
+                    f"the run {text(run_id)} is there twice; the one in {text(folder.parent.name)} was left out"
+                )
+                continue
             self._run_places[run_id] = folder
             yield Head(
                 run_id=run_id,
@@ -132,7 +144,7 @@ class FolderSource(Source):
             link = _read_meta(output, run.remarks) or {}
             model_id = str(link.get("destination_id") or output.name)
             place = experiment / "models" / model_id
-            if not (place / _META).is_file():
+            if not is_run_id(model_id) or not (place / _META).is_file():
                 run.remarks.append(f"its model {model_id} is not there")
                 continue
             meta = _read_meta(place, run.remarks) or {}

@@ -12,7 +12,7 @@ from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.uri import append_to_uri_path, resolve_uri_if_local
 
-from corrida.bridges.mlflow.artifact_repository import UPLOADS
+from corrida.bridges.mlflow.artifact_repository import STORES, UPLOADS
 from corrida.bridges.mlflow.experiment_calls import ExperimentCalls
 from corrida.bridges.mlflow.experiments import Experiment, Experiments
 from corrida.bridges.mlflow.failures import not_implemented, refuse_the_rest, says_it_to_mlflow
@@ -22,6 +22,7 @@ from corrida.bridges.mlflow.logged_models import ModelShelf
 from corrida.bridges.mlflow.mapping import ARTIFACTS
 from corrida.bridges.mlflow.model_calls import ModelCalls
 from corrida.bridges.mlflow.run_calls import RunCalls
+from corrida.errors import InvalidReference
 from corrida.runs import layout
 from corrida.runs.store import Store
 
@@ -60,7 +61,13 @@ class CorridaTrackingStore(RunCalls, ExperimentCalls, ModelCalls, AbstractStore)
         AbstractStore.__init__(self)
         RunCalls.__init__(self)
         folder = folder_of(store_uri)
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        if not there.is_dir():
+            raise InvalidReference(
+                f"{store_uri!r} leads through the file {there.name}; give a folder: corrida:runs"
+            )
         self._store = Store(folder)
+        STORES.add(folder)
         self._experiments = Experiments(self._store)
         self._finder = Finder(self._store, self._experiments)
         self._models = ModelShelf(folder)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from corrida.errors import InvalidConfig, InvalidData, MissingExtra, NotFound, Refused
 from corrida.pipelines.contract import Prediction
+from corrida.pipelines.forecasting.data import some
 from corrida.pipelines.forecasting.tables import dated
 from corrida.pipelines.inputs import suggest
 
@@ -80,6 +81,7 @@ class OldPredictor:
         model: str | None = None,
         series: Sequence[str] = (),
         horizon: int | None = None,
+        cherry_pick: bool = False,
     ) -> Prediction:
         """Forecast what comes after the values that the models were fitted on.
 
@@ -88,11 +90,16 @@ class OldPredictor:
             model: this model; all when not given.
             series: only these; all when empty.
             horizon: steps; 12 when not given. That of networks is fixed.
+            cherry_pick: must not be asked for: what the models were tried on is not recorded.
 
         Raises:
             InvalidData: data was given, or there is no such series.
-            InvalidConfig: no such model, or it cannot forecast that far.
+            InvalidConfig: no such model, it cannot forecast that far, or a model for each series was asked for.
         """
+        if cherry_pick:
+            raise InvalidConfig(
+                "models of another program hold no validation to pick by; give --model NAME, or train a run"
+            )
         if data is not None and data.files:
             raise InvalidData(
                 "models of another program forecast from their own history only; train a run with the newer data"
@@ -113,7 +120,8 @@ class OldPredictor:
         known = frame["unique_id"].unique(maintain_order=True).to_list()
         lacking = [one for one in series if one not in known]
         if lacking:
-            raise InvalidData(f"there is no series {lacking[0]!r}.{suggest(lacking[0], known)}")
+            hint = suggest(lacking[0], known) or f" The series are: {some(known)}."
+            raise InvalidData(f"there is no series {lacking[0]!r}.{hint}")
         if series:
             frame = frame.filter(pl.col("unique_id").is_in(list(series)))
         note = "the models are of another program: their validation, intervals and cutoffs are not known here"

@@ -325,7 +325,8 @@ def _tried(
 def _only(panel: Panel, series: Sequence[str]) -> Panel:
     lacking = [name for name in series if name not in panel.by_id]
     if lacking:
-        raise InvalidData(f"there is no series {lacking[0]!r}.{suggest(lacking[0], panel.by_id)}")
+        hint = suggest(lacking[0], panel.by_id) or f" The series are: {some(list(panel.by_id))}."
+        raise InvalidData(f"there is no series {lacking[0]!r}.{hint}")
     return panel.only(frozenset(series)) if series else panel
 
 

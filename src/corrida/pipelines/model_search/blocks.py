@@ -88,7 +88,8 @@ def _circle(turns: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 def _lag_one(values: NDArray[np.float64]) -> float:
     """Return the correlation with the value before, from 0 to 0.99."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # of huge numbers the squares are infinite
         around = values - values.mean()
-        share = float(around[1:] @ around[:-1]) / float(around @ around) if len(values) > 2 else 0.0
+        spread = float(around @ around)
+        share = float(around[1:] @ around[:-1]) / spread if spread > 0 else 0.0
     return min(max(share, 0.0), 0.99) if math.isfinite(share) else 0.0

@@ -133,7 +133,8 @@ def _subtitle(story: SearchStory) -> str:
 
 
 def _banner(board: Leaderboard) -> Banner:
-    return Banner(board.chosen.model, f"{chosen_sentence(board)}.", "good")
+    said = chosen_sentence(board).removeprefix(f"{board.chosen.model}, ")
+    return Banner(board.chosen.model, f"{said[:1].upper()}{said[1:]}.", "good")
 
 
 def _models(story: SearchStory) -> list[Part]:

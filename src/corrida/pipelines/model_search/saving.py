@@ -208,8 +208,6 @@ def load_fitted(folder: Path, *, trust: bool = False) -> FittedModel:
             estimator = _booster(folder, about, facts.format)
         else:
             estimator = _read_skops(folder / _WHOLE)
-        if not callable(getattr(estimator, "predict", None)):
-            raise TypeError(f"a {type(estimator).__name__} does not predict")
     except CorridaError:
         raise
     except Exception as error:
@@ -218,6 +216,8 @@ def load_fitted(folder: Path, *, trust: bool = False) -> FittedModel:
         raise DamagedRun(
             f"models/{folder.name} cannot be read as {facts.format} ({said}); it is not loaded"
         ) from error
+    if not callable(getattr(estimator, "predict", None)):
+        raise DamagedRun(f"models/{folder.name} holds a {type(estimator).__name__}, which does not predict")
     return FittedModel(
         estimator, task=about.task, target=about.target, features=about.features, labels=about.labels
     )

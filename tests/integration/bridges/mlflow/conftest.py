@@ -47,9 +47,10 @@ class Server:
         ]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-            )
-        until = time.monotonic() + 90
+                command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # four more processes
+            )  # fmt: skip
+        until = time.monotonic() + 180
         while time.monotonic() < until:
             try:
                 with urllib.request.urlopen(f"{self.uri}/health", timeout=2):

@@ -247,6 +247,8 @@ def test_what_mlflow_does_not_take(corrida: Any, project: Path, database: str) -
 
 
 def test_what_cannot_be_exported(corrida: Any, project: Path, family: Store) -> None:
+    said = corrida.refuses("export", "mlflow", "--all", "--to", "corrida:other")
+    assert "copy the run folders" in said
     refused = corrida.refuses("export", "mlflow", "base_1.0", "--to", "file:///somewhere/mlruns")
     assert "MLflow refuses folders of files" in refused
     assert "sqlite:///mlflow.db" in refused

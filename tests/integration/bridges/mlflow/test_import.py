@@ -284,6 +284,38 @@ def test_broken_records_are_said_and_the_others_come(corrida: Any, project: Path
     assert f"{broken.parent.name}/meta.yaml cannot be read and was left out" in said.out
 
 
+def test_a_copy_of_an_experiment_hides_nothing(corrida: Any, project: Path, unpacked: Any) -> None:
+    """Of two folders that say they are the same experiment, neither is lost; a run that is in both comes once."""
+    folder = unpacked("mlruns-3.1.0")
+    (original,) = (path.parent for path in folder.glob("mlruns/*/models"))
+    backup = original.with_name("zz-backup")
+    shutil.copytree(original, backup)
+    run_folders = [path for path in backup.iterdir() if (path / "params").is_dir()]
+    shutil.rmtree(run_folders[0])
+    shutil.copytree(original, folder / "mlruns/zz-older", ignore=lambda *_: [one.name for one in run_folders])
+    said = corrida("import", "mlflow", place_of(folder)).out
+    assert len(Store("runs")) + len(Store("runs").trashed()) == 9
+    assert len({run.tags[RUN_ID_TAG] for run in Store("runs").runs()}) == len(Store("runs"))
+    assert "is there twice; the one in zz-backup was left out" in said
+
+
+def test_a_model_that_is_said_to_lie_elsewhere(corrida: Any, project: Path, unpacked: Any) -> None:
+    """Nothing is read or written outside by a name with dots and slashes."""
+    folder = unpacked("mlruns-3.1.0")
+    (model,) = folder.glob("mlruns/*/models/m-*")
+    shutil.copytree(model, folder / "evil")
+    (link,) = folder.glob("mlruns/*/*/outputs/*/meta.yaml")
+    link.write_text(link.read_text().replace(model.name, "../../../evil"))
+    corrida("import", "mlflow", place_of(folder))
+    assert [
+        path for path in project.rglob("*evil*") if folder not in path.parents and path != folder / "evil"
+    ] == []
+    run = Store("runs").get("fast_sample-ridge")
+    assert not (run.dir / "logged_models").exists()
+    assert any("evil" in warning for warning in run.warnings)
+    assert not [found for found in Store("runs").verify() if found.problems]
+
+
 @pytest.mark.slow
 def test_a_killed_import_goes_on(corrida: Any, project: Path, unpacked: Any) -> None:
     folder = unpacked("mlruns-2.22.0")
@@ -313,6 +345,7 @@ def test_a_killed_import_goes_on(corrida: Any, project: Path, unpacked: Any) -> 
 
 def test_bad_places(corrida: Any, project: Path) -> None:
     assert "there is no 'nowhere'" in corrida.refuses("import", "mlflow", "nowhere")
+    assert "is a store of corrida already" in corrida.refuses("import", "mlflow", "corrida:runs")
     (project / "empty").mkdir()
     assert "empty is no folder of MLflow" in corrida.refuses("import", "mlflow", "empty")
     (project / "notes.txt").write_text("text")

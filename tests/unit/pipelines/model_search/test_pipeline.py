@@ -59,10 +59,10 @@ def test_a_search_keeps_a_child_a_model_and_the_chosen_one(run, recorder):
 def test_the_metrics_come_about_from_the_items(run):
     outcome = run(tables.weather(), target="high")
     y, said = (outcome.items[name].cast(pl.Float64).to_numpy() for name in ("expected", "output"))
-    assert outcome.metrics["test_loss"] == pytest.approx(((y - said) ** 2).mean())
+    assert outcome.metrics["test_loss"] == pytest.approx(((y - said) ** 2).mean(), rel=1e-4)
     assert outcome.metrics["test_loss"] == pytest.approx(outcome.items["loss"].mean())
-    assert outcome.metrics["test_mae"] == pytest.approx(np.abs(y - said).mean())
-    assert outcome.items["residual"].to_numpy() == pytest.approx(y - said)
+    assert outcome.metrics["test_mae"] == pytest.approx(np.abs(y - said).mean(), rel=1e-4)
+    assert outcome.items["residual"].to_numpy() == pytest.approx(y - said, abs=1e-5)
 
 
 def test_models_of_trees_say_themselves_what_they_go_by(run, recorder):

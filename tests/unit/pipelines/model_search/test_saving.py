@@ -12,7 +12,7 @@ from engine_data import Shift, table, target
 from corrida.errors import DamagedRun, Refused
 from corrida.pipelines.model_search.catalogue import available_specs
 from corrida.pipelines.model_search.fitted import FittedModel
-from corrida.pipelines.model_search.saving import file_format, load_fitted, save_fitted
+from corrida.pipelines.model_search.saving import file_format, load_fitted, save_fitted, write_fitted
 from corrida.pipelines.model_search.search_data import SearchData
 from corrida.pipelines.model_search.specs import ModelSpec
 
@@ -110,6 +110,34 @@ def test_a_file_has_no_say_in_what_is_trusted(recorder, tmp_path):
     recorder.save_model("own", write, format="skops", libraries=["skops"])
     with pytest.raises(DamagedRun, match="types that corrida does not write"):
         load_fitted(written(recorder, "own", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("model.skops", b"garbage", "cannot be read as skops"),
+        ("fitted.json", b"{}", "missing required field"),
+        (
+            "fitted.json",
+            b'{"task": "regression", "target": "y", "booster": "../../x"}',
+            "cannot be read as skops",
+        ),
+        ("model.skops", None, "holds a dict, which does not predict"),
+    ],
+)
+def test_files_that_were_forged_with_their_digests_are_damaged(recorder, tmp_path, file, content, said):
+    import skops.io
+    from sklearn.linear_model import Ridge
+
+    content = skops.io.dumps({"a": 1}) if content is None else content
+
+    def write(folder):
+        write_fitted(folder, FittedModel(Ridge().fit(np.eye(3), [1.0, 2.0, 3.0]), task="regression"), "skops")
+        (folder / file).write_bytes(content)
+
+    recorder.save_model("ridge", write, format="skops", libraries=["skops"])
+    with pytest.raises(DamagedRun, match=said):
+        load_fitted(written(recorder, "ridge", tmp_path))
 
 
 def test_an_altered_file_is_not_read(recorder, tmp_path):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Server:
     """A real ``mlflow server``."""
 
     def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = found.getsockname()[1]
@@ -56,7 +57,7 @@ class Server:
             )
 
     def wait(self) -> Server:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 180
         while time.monotonic() < until:
             try:
                 with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
@@ -71,19 +72,16 @@ class Server:
         self.process.wait()
 
 
-@pytest.fixture
-def serve(project: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers on stores of the project."""
-    started: list[Server] = []
-
-    def start(*options: str) -> Server:
-        server = Server(project, "--backend-store-uri", "corrida:runs", *options)
-        started.append(server)
-        return server
-
-    yield start
-    for server in started:
-        server.stop()
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    """Two servers on the store ``runs`` of one folder, the first with two workers; all tests of a module share them."""
+    folder = tmp_path_factory.mktemp("served")
+    started = [Server(folder, "--backend-store-uri", "corrida:runs", "--workers", n) for n in ("2", "1")]
+    try:
+        yield started[0].wait(), started[1].wait()
+    finally:
+        for server in started:
+            server.stop()
 
 
 def run_script(folder: Path, code: str, **environment: str) -> subprocess.Popen[str]:

@@ -23,28 +23,15 @@ pytestmark = [
     ),
 ]
 
-TOGETHER = """
+# Bringing in MLflow takes seconds of each; so it is done once, before any of them has looked at the store.
+FORKS = """
 import mlflow, os, pathlib, sys, time
 
-def work(number):
-    mlflow.set_tracking_uri("corrida:runs")
-    pathlib.Path(f"ready-{{number}}").touch()
-    while len(list(pathlib.Path().glob("ready-*"))) < {count}:
-        time.sleep(0.01)
-    mlflow.set_experiment("together")
-    for turn in range(3):
-        with mlflow.start_run(run_name="same") as run:
-            mlflow.log_params({{f"p{{n}}": n for n in range(5)}})
-            for step in range(20):
-                mlflow.log_metric("loss", number + step, step=step)
-            mlflow.log_text(str(number), "who.txt")
-
-# Bringing in MLflow takes a second of each; so it is done once, before any of them has looked at the store.
 for number in range({count}):
     if os.fork() == 0:
         code = 1
         try:
-            work(number)
+            exec({work!r})
             code = 0
         except BaseException:
             sys.excepthook(*sys.exc_info())
@@ -55,11 +42,31 @@ assert codes == [0] * {count}, codes
 """
 
 
-def test_eight_processes_start_together_on_an_empty_store(project: Path) -> None:
-    count = 8
-    process = run_script(project, TOGETHER.format(count=count))
+def in_processes(folder: Path, count: int, work: str) -> None:
+    """Run ``work`` in as many processes at once, each with its ``number``."""
+    process = run_script(folder, FORKS.format(count=count, work=work))
     _, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
+
+
+TOGETHER = """
+mlflow.set_tracking_uri("corrida:runs")
+pathlib.Path(f"ready-{number}").touch()
+while len(list(pathlib.Path().glob("ready-*"))) < 8:
+    time.sleep(0.01)
+mlflow.set_experiment("together")
+for turn in range(3):
+    with mlflow.start_run(run_name="same") as run:
+        mlflow.log_params({f"p{n}": n for n in range(5)})
+        for step in range(20):
+            mlflow.log_metric("loss", number + step, step=step)
+        mlflow.log_text(str(number), "who.txt")
+"""
+
+
+def test_eight_processes_start_together_on_an_empty_store(project: Path) -> None:
+    count = 8
+    in_processes(project, count, TOGETHER)
     store = Store(project / "runs")
     runs = store.runs(pipeline="together")
     assert len(runs) == count * 3
@@ -73,22 +80,18 @@ def test_eight_processes_start_together_on_an_empty_store(project: Path) -> None
 
 
 SHARED = """
-import mlflow
 client = mlflow.MlflowClient("corrida:runs")
 for step in range(100):
-    client.log_metric("{run}", "m{number}", step, step=step)
-    client.log_param("{run}", "p{number}_" + str(step), step)
-client.log_text("{run}", "x", "from-{number}.txt")
+    client.log_metric("{run}", f"m{{number}}", step, step=step)
+    client.log_param("{run}", f"p{{number}}_{{step}}", step)
+client.log_text("{run}", "x", f"from-{{number}}.txt")
 """
 
 
 def test_several_processes_write_one_run(project: Path) -> None:
     client = MlflowClient(f"corrida:///{project}/runs")
     run_id = client.create_run("0").info.run_id
-    processes = [run_script(project, SHARED.format(run=run_id, number=n)) for n in range(3)]
-    for process in processes:
-        _, said = process.communicate(timeout=240)
-        assert process.returncode == 0, said
+    in_processes(project, 3, SHARED.format(run=run_id))
     client.log_metric(run_id, "own", 1.0)
     client.set_terminated(run_id)
     run = client.get_run(run_id)

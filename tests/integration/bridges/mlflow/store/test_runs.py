@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,10 @@ def test_ids_and_addresses(tracked: Any, project: Path) -> None:
         with pytest.raises(MlflowException) as missing:
             client.get_run(wrong)
         assert missing.value.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+    (project / "notes.txt").write_text("x")
+    for wrong in ("corrida:notes.txt", "corrida:notes.txt/runs"):
+        with pytest.raises(MlflowException, match=r"leads through the file notes\.txt; give a folder"):
+            MlflowClient(wrong).create_run("0")
     with pytest.raises(MlflowException, match="names the machine"):
         MlflowClient("corrida://host/runs").search_experiments()
     assert MlflowClient(f"corrida:///{project}/runs").get_run(made[0].info.run_id).info.run_name == "a/b c"
@@ -287,6 +292,53 @@ def test_a_relative_address_is_made_absolute_once(
         tracked.log_text("x", "a.txt")
     assert len(Store(project / "relative").runs()) == 1
     assert not (tmp_path / "relative").exists()
+
+
+def test_git_merges_what_two_branches_said_of_experiments(tracked: Any, project: Path) -> None:
+    tracked.set_experiment("first")
+    tracked.create_external_model("alone")
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    logs = [str(path.relative_to(project)) for path in (project / "runs/.mlflow").rglob("*.jsonl")]
+    assert len(logs) == 2
+    told = subprocess.run(
+        ["git", "check-attr", "merge", *logs], cwd=project, check=True, capture_output=True, text=True
+    ).stdout
+    assert told.count("merge: union") == 2
+    known = subprocess.run(
+        ["git", "status", "--porcelain", "-uall"], cwd=project, check=True, capture_output=True, text=True
+    ).stdout
+    assert ".mlflow/experiments.jsonl" in known
+    assert ".lock" not in known
+
+
+def test_a_tag_that_is_a_document_is_shown_by_its_beginning(tracked: Any, corrida: Any) -> None:
+    with tracked.start_run(run_name="long", tags={"mlflow.log-model.history": "[" + "x" * 3000}):
+        pass
+    said = corrida("show", "run_long", "--store", "runs").out
+    assert "mlflow.log-model.history=[xxx" in said
+    assert "x…" in said
+    assert "x" * 200 not in said
+    assert "x" * 3000 in corrida("show", "run_long", "--store", "runs", "--json").out
+
+
+def test_the_same_id_in_two_stores(tracked: Any, project: Path) -> None:
+    """MLflow remembers where the artifacts of a run are by its id alone, for the whole process."""
+    for name in ("one", "two"):
+        tracked.set_tracking_uri(f"corrida:{name}")
+        with tracked.start_run(run_name="same") as run:
+            tracked.log_text(name, "which.txt")
+            model = tracked.initialize_logged_model("m")
+        assert run.info.run_id == "run_same"
+        client = MlflowClient(f"corrida:{name}")
+        client.log_text("run_same", name, "late.txt")
+        assert Path(client.download_artifacts("run_same", "which.txt")).read_text() == name
+        assert model.source_run_id == "run_same"
+    for name in ("one", "two"):
+        folder = project / name / "run_same/artifacts"
+        assert {file.name: file.read_text() for file in folder.iterdir()} == {
+            "which.txt": name,
+            "late.txt": name,
+        }
 
 
 def test_a_store_may_be_moved(tracked: Any, project: Path) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +36,10 @@ def ask(uri: str, path: str, body: Any = None) -> tuple[int, Any]:
         return error.code, json.loads(error.read() or b"null")
 
 
-def test_a_remote_client_writes_run_folders(serve: Callable[..., Any], tracked: Any, project: Path) -> None:
+def test_a_remote_client_writes_run_folders(servers: Any, tracked: Any, project: Path) -> None:
     from sklearn.linear_model import LinearRegression
 
-    server = serve("--workers", "2").wait()
+    server = servers[0]
     tracked.set_tracking_uri(server.uri)
     tracked.set_experiment("remote")
     with tracked.start_run(run_name="far") as run:
@@ -59,19 +57,20 @@ def test_a_remote_client_writes_run_folders(serve: Callable[..., Any], tracked: 
     client.log_metric(run_id, "late", 0.5)
     client.log_text(run_id, "later", "files/later.txt")
 
-    store = Store(project / "runs")
+    store = Store(server.folder / "runs")
     record = store.get(run_id)
     assert (record.status, record.pipeline, record.metrics) == ("finished", "remote", {"m": 9, "late": 0.5})
     assert (record.dir / "artifacts/files/deep/día.txt").read_text() == "hola"
     assert store.get("run_near").parent == run_id
-    assert not (project / "mlartifacts").exists()
-    assert not (project / "mlruns").exists()
+    assert {path.name for path in server.folder.iterdir() if path.is_dir()} == {
+        "runs"
+    }  # no mlruns, no mlartifacts
     assert float(tracked.sklearn.load_model(model.model_uri).predict([[3]])[0]) == pytest.approx(3)
     assert all(result.intact for result in store.verify())
     assert (record.dir / "logged_models" / model.model_id / "artifacts/MLmodel").exists()
     assert client.get_logged_model(model.model_id).source_run_id == run_id
     assert record.environment() == {}  # nobody knows that of the client
-    near = MlflowClient(f"corrida:///{project}/runs").get_run(run_id)
+    near = MlflowClient(f"corrida:///{server.folder}/runs").get_run(run_id)
     far = client.get_run(run_id)
     assert near.data.to_dictionary() == far.data.to_dictionary()
     astray = MlflowArtifactsRepository(f"mlflow-artifacts:/{run_id}", server.uri)
@@ -79,17 +78,19 @@ def test_a_remote_client_writes_run_folders(serve: Callable[..., Any], tracked: 
         astray.log_artifact("folder/deep/día.txt")
 
 
-def test_the_pages_get_their_answers(serve: Callable[..., Any], project: Path) -> None:
-    with library.start_run(store="runs", pipeline="own", run_id="first", params={"a": 1}) as run:
+def test_the_pages_get_their_answers(servers: Any) -> None:
+    server = servers[1]
+    with library.start_run(
+        store=server.folder / "runs", pipeline="own", run_id="first", params={"a": 1}
+    ) as run:
         for step in range(5):
             run.log({"loss": 1.0 / (step + 1)}, step=step)
         run.save_bytes("report.md", b"# hello")
-    Store("runs").promote("first")
-    server = serve("--workers", "1").wait()
+    Store(server.folder / "runs").promote("first")
     code, found = ask(server.uri, "/ajax-api/2.0/mlflow/experiments/search", {"max_results": 25})
     assert code == 200
     ids = {one["name"]: one["experiment_id"] for one in found["experiments"]}
-    assert set(ids) == {"Default", "own"}
+    assert {"Default", "own"} <= set(ids)
     code, found = ask(
         server.uri, "/ajax-api/2.0/mlflow/runs/search",
         {"experiment_ids": [ids["own"]], "order_by": ["attributes.start_time DESC"], "max_results": 100},
@@ -133,9 +134,8 @@ def test_the_pages_get_their_answers(serve: Callable[..., Any], project: Path) -
     assert (code, refused["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
-def test_two_servers_on_one_store(serve: Callable[..., Any], project: Path) -> None:
-    servers = [serve("--workers", "1"), serve("--workers", "1")]
-    one, other = (MlflowClient(server.wait().uri) for server in servers)
+def test_two_servers_on_one_store(servers: Any) -> None:
+    one, other = (MlflowClient(server.uri) for server in servers)
     experiment = one.create_experiment("shared")
     assert other.get_experiment_by_name("shared").experiment_id == experiment
     run_id = one.create_run(experiment).info.run_id
@@ -154,10 +154,40 @@ def test_two_servers_on_one_store(serve: Callable[..., Any], project: Path) -> N
     other.delete_run(run_id)
     assert one.get_run(run_id).info.lifecycle_stage == "deleted"
     one.restore_run(run_id)
-    assert all(result.intact for result in Store(project / "runs").verify())
+    assert all(result.intact for result in Store(servers[0].folder / "runs").verify())
+
+
+def test_what_cannot_be_read_is_said_at_once(servers: Any) -> None:
+    """Clients repeat what a server calls an internal error for minutes; that would not mend a run folder."""
+    server = servers[0]
+    client = MlflowClient(server.uri)
+    damaged, newer = (client.create_run("0", run_name=name).info.run_id for name in ("damaged", "newer"))
+    for run_id in (damaged, newer):
+        client.set_terminated(run_id)
+    (server.folder / "runs" / damaged / "run.json").write_text("{")
+    path = server.folder / "runs" / newer / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 99}))
+    try:
+        for run_id, why in ((damaged, "cannot be read"), (newer, "install a newer corrida")):
+            for path_, body in (
+                (f"/api/2.0/mlflow/runs/get?run_id={run_id}", None),
+                (
+                    "/api/2.0/mlflow/runs/log-metric",
+                    {"run_id": run_id, "key": "m", "value": 1, "timestamp": 1},
+                ),
+            ):
+                code, refused = ask(server.uri, path_, body)
+                assert (code, why in refused["message"]) == (409, True), refused
+        assert client.search_runs(["0"]) == []
+    finally:
+        for run_id in (damaged, newer):
+            shutil.rmtree(server.folder / "runs" / run_id)
 
 
 def test_gc_empties_the_trash(tracked: Any, project: Path) -> None:
+    from click.testing import CliRunner
+    from mlflow.cli import cli as mlflow_cli
+
     client = MlflowClient()
     keep, gone = client.create_experiment("keep"), client.create_experiment("gone")
     kept, deleted, buried = (client.create_run(e).info.run_id for e in (keep, keep, gone))
@@ -166,14 +196,12 @@ def test_gc_empties_the_trash(tracked: Any, project: Path) -> None:
         client.set_terminated(run_id)
     client.delete_run(deleted)
     client.delete_experiment(gone)
-    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", f"corrida:{project}/runs"]
-    young = subprocess.run(
-        [*command, "--older-than", "1d"], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert young.returncode == 0, young.stderr
+    command = ["gc", "--backend-store-uri", f"corrida:{project}/runs"]
+    young = CliRunner().invoke(mlflow_cli, [*command, "--older-than", "1d"])
+    assert young.exit_code == 0, young.output
     assert sorted(Store("runs").trashed()) == sorted([deleted, buried])
-    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert said.returncode == 0, said.stderr
+    said = CliRunner().invoke(mlflow_cli, command)
+    assert said.exit_code == 0, said.output
     assert Store("runs").trashed() == []
     assert [run.id for run in Store("runs").runs()] == [kept]
     assert [one.name for one in client.search_experiments(view_type=3)] == ["keep", "Default"]
