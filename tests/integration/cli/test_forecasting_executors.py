@@ -92,17 +92,16 @@ def _kill_at_work(process):
 def test_a_killed_run_is_resumed_from_its_finished_models(jobs, corrida, where):
     corrida(*TRAIN, "--run-id", "whole")
     process = corrida.start(*TRAIN, "--run-id", "killed", *where)
-    saved = jobs / "runs" / "killed" / "models" / "DynamicOptimizedTheta" / "model.json"
+    models = jobs / "runs" / "killed" / "models"
     deadline = time.monotonic() + 120
-    while not saved.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not list(models.glob("*/model.json")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.kill()
     process.communicate()
     store = Store("runs")
     assert store.get("killed").status == "crashed"
-    done = {p.parent.name for p in (jobs / "runs" / "killed" / "models").glob("*/model.json")}
-    assert "SeasonalNaive" in done
-    assert "LightGBM" not in done
+    done = {p.parent.name for p in models.glob("*/model.json")}
+    assert 0 < len(done) < 4
 
     said = corrida("run", "--resume", "killed")
     new = store.get("killed-2")

@@ -187,11 +187,11 @@ def test_wrong_use_leaves_no_run(weather, corrida, arguments, sentence):
 
 
 def test_when_every_model_fails_one_sentence_says_so(weather, corrida):
-    (weather / "own.py").write_text(
+    (weather / "never_built.py").write_text(  # a name of its own: imported modules stay
         "from corrida.model_search import ModelSpec\nbroken = ModelSpec('broken', lambda: 1 / 0)\n",
         encoding="utf-8",
     )
-    sentence = corrida.refuses(*QUICK, "--run-id", "none", "--set", "models=[own:broken]", code=1)
+    sentence = corrida.refuses(*QUICK, "--run-id", "none", "--set", "models=[never_built:broken]", code=1)
     assert sentence.startswith(
         "no model could be fitted; broken: InvalidConfig: the model broken cannot be built"
     )
