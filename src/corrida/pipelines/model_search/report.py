@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from corrida.analysis.blocks import Heading, Line, Table
-from corrida.analysis.pages import Banner, Figure, Part, page_html, page_markdown
-from corrida.errors import MissingExtra
+from corrida.analysis.pages import Banner, Figure, Part
 from corrida.pipelines.model_search import charts
 from corrida.pipelines.model_search.leaderboard import NAMES
+from corrida.pipelines.report_files import save_report
 from corrida.runs.numbers import format_number
 
 if TYPE_CHECKING:
@@ -68,20 +68,7 @@ def write_report(story: SearchStory, recorder: Recorder) -> None:
 
     Without the extra ``report`` the text is saved without pictures, and a warning says what to install.
     """
-    title, parts = f"Models for {story.target}", report_parts(story)
-    subtitle = _subtitle(story)
-    try:
-        text, pictures = page_markdown(title, parts, subtitle=subtitle)
-        page = page_html(title, parts, subtitle=subtitle)
-    except MissingExtra as error:
-        recorder.warn(f"report.md has no pictures and there is no report.html: {error}")
-        plain = [part for part in parts if not isinstance(part, Figure)]
-        recorder.save_text("report.md", page_markdown(title, plain, subtitle=subtitle)[0])
-        return
-    for name, picture in pictures.items():
-        recorder.save_bytes(name, picture)
-    recorder.save_text("report.md", text)
-    recorder.save_text("report.html", page)
+    save_report(recorder, f"Models for {story.target}", report_parts(story), subtitle=_subtitle(story))
 
 
 def report_parts(story: SearchStory) -> list[Part]:
