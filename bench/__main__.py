@@ -1,4 +1,4 @@
-"""``python -m bench``: measures, and writes docs/benchmarks.md."""
+"""``python -m bench``: measures, and writes docs/benchmarks.md; or studies how good something is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bench.harness.environments import ensure_environment
 from bench.harness.place import ROOT, Place
 from bench.harness.report import report, summary
 from bench.harness.rounds import measure
+from bench.studies import all_studies
 from bench.workloads import all_cases
 
 if TYPE_CHECKING:
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Measure what the command line asks for."""
     options = _options(arguments)
+    studies = [study for study in all_studies() if study.name == options.only]
+    for study in studies:
+        found = study.carry_out(options.tiny)
+        print(f"{study.title}\n\n{found}")
+        if options.output:
+            page = options.output.read_text(encoding="utf-8")
+            options.output.write_text(study.put_into(page, found), encoding="utf-8")
+    if studies:
+        return 0
     cases = _chosen(options.only)
     peers = _peers(options.peers)
     place = Place(options.folder, tiny=options.tiny)
@@ -45,11 +55,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default="", help="cases whose names start so, separated by commas")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="cases whose names start so, separated by commas; or a study: accuracy",
+    )
     parser.add_argument("--rounds", type=int, default=0, help="rounds of each case [default: its own]")
     parser.add_argument("--peers", default="all", help="all, none, or names separated by commas")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="environments and filled stores")
-    parser.add_argument("--output", type=Path, help="the page to write; without it the tables are only shown")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="the page to write, of a study the page that has its block; without it tables are only shown",
+    )
     parser.add_argument("--tiny", action="store_true", help="do everything small, to see that it works")
     return parser.parse_args(arguments)
 

@@ -147,6 +147,12 @@ def cli_page() -> str:
         if command is None or entry.hidden:
             continue
         parts += [f"## corrida {name}\n", _block(_help(command, name, context))]
+        if isinstance(command, click.Group):
+            group = click.Context(command, info_name=name, parent=context)
+            for part in command.list_commands(group):
+                inner = command.get_command(group, part)
+                if inner is not None:
+                    parts += [f"### corrida {name} {part}\n", _block(_help(inner, part, group))]
     return "\n".join(parts)
 
 

@@ -216,6 +216,99 @@ def evaluation_grid(items: str, resamples: str):
     return {"seconds": seconds, "f1": first.value, "low": first.low, "high": first.high}
 
 
+def forecasting(series: str, folder: str, report: str = ""):
+    """Run the forecasting pipeline as the command line does, and say how long it took."""
+    import contextlib
+    import io
+    import time
+
+    from bench.contestants import forecasts
+    from corrida.cli.main import run_cli
+
+    os.makedirs(folder, exist_ok=True)
+    models = ",".join((*forecasts.STATISTICAL, forecasts.LEARNING))
+    settings = {
+        "models": f"[{models}]",
+        "horizon": forecasts.HORIZON,
+        "n_windows": forecasts.WINDOWS,
+        "levels": f"[{forecasts.LEVEL}]",
+        "report": "true" if report else "false",
+    }
+    store = corrida.Store(f"{folder}/runs")
+    for count in (2, int(series)):  # the first is the warm-up
+        forecasts.write(f"{folder}/employment_{count}.csv", count)
+        said = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+        arguments = [
+            "run",
+            "forecasting",
+            "--data",
+            f"{folder}/employment_{count}.csv",
+            "--run-id",
+            f"of_{count}",
+        ]
+        started = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            code = run_cli([*arguments, *said, "--store", str(store.root)])
+        seconds = time.perf_counter() - started
+        if code:
+            raise SystemExit(f"the run ended with {code}")
+    metrics = store.get(f"of_{series}").metrics
+    names = (*forecasts.STATISTICAL, forecasts.LEARNING)
+    return {"seconds": seconds, **{name: metrics[f"{name}.mae"] for name in names}}
+
+
+def model_search(models: str, candidates: str, jobs: str, folder: str):
+    """Search as the Python interface does it, and say how long a candidate took, the rest, and what the best scores are."""
+    import logging
+    import time
+
+    from bench.contestants import searches
+
+    logging.disable()
+    x, y, x_test, y_test = searches.rows()
+    folds = searches.folds(len(y))
+    for count in (2, int(candidates)):  # the first is the warm-up
+        started = time.perf_counter()
+        found = corrida.run_model_search(
+            models.split(","),
+            x,
+            y,
+            x_test,
+            y_test,
+            n_iter=count,
+            cv=folds,
+            random_state=searches.RANDOM_STATE,
+            n_jobs=int(jobs),
+            store=f"{folder}/runs",
+        )
+        seconds = time.perf_counter() - started
+    searched = sum(one.train_duration_sec for one in found.values())
+    scores = {name: one.metrics["val_r2"] for name, one in found.items()}
+    return {"seconds": searched / len(found) / int(candidates), "rest": seconds - searched, **scores}
+
+
+def _through_client(verb, options):
+    from bench.contestants import client
+
+    verbs = client.verbs(lambda store: client.open_store(f"corrida:{store}"))
+    return {one.__name__: one for one in verbs}[verb](**options)
+
+
+def client_runs(**options: str):
+    """Make runs through the MLflow client."""
+    return _through_client("client_runs", options)
+
+
+def client_search(**options: str):
+    """Search through the MLflow client."""
+    return _through_client("client_search", options)
+
+
+def client_count(**options: str):
+    """Count through the MLflow client the runs that are whole."""
+    return _through_client("client_count", options)
+
+
 def version():
     """Return the version of corrida."""
     return {"version": corrida.__version__}

@@ -246,6 +246,148 @@ def _cluster_sums(graded):
     return np.add.reduceat(counts.reshape(items, -1, 3), starts, axis=0)
 
 
+def forecasting(series: str, folder: str):
+    """Validate, refit and forecast by the bare libraries, and say how long it took."""
+    import time
+    import warnings
+
+    import lightgbm
+    import polars as pl
+    import statsforecast.models
+    from mlforecast import MLForecast
+    from mlforecast.lag_transforms import RollingMean
+    from mlforecast.target_transforms import Differences, LocalStandardScaler
+    from statsforecast import StatsForecast
+
+    from bench.contestants import forecasts
+
+    warnings.simplefilter("ignore")
+    os.makedirs(folder, exist_ok=True)
+    season, horizon, level = forecasts.SEASON, forecasts.HORIZON, [forecasts.LEVEL]
+    windows = {"h": horizon, "n_windows": forecasts.WINDOWS, "step_size": horizon, "refit": True}
+    errors = {}
+    for count in (2, int(series)):  # the first is the warm-up
+        forecasts.write(f"{folder}/employment_{count}.csv", count)
+        started = time.perf_counter()
+        table = pl.read_csv(
+            f"{folder}/employment_{count}.csv", try_parse_dates=True, schema_overrides={"y": pl.Float64}
+        )
+        for name in forecasts.STATISTICAL:
+            model = getattr(statsforecast.models, name)(season_length=season)
+            bare = StatsForecast([model], freq="1mo", n_jobs=1)
+            found = bare.cross_validation(df=table, level=level, **windows)
+            bare.fit(table).predict(h=horizon, level=level)
+            errors[name] = float((found["y"] - found[name]).abs().mean())
+        learner = lightgbm.LGBMRegressor(
+            n_estimators=200,
+            learning_rate=0.05,
+            num_leaves=15,
+            min_child_samples=5,
+            random_state=1,
+            n_jobs=1,
+            deterministic=True,
+            force_row_wise=True,
+            verbosity=-1,
+        )
+        bare = MLForecast(
+            models={forecasts.LEARNING: learner},
+            freq="1mo",
+            lags=list(range(1, 2 * season + 1)),
+            lag_transforms={1: [RollingMean(season)]},
+            target_transforms=[Differences([season]), LocalStandardScaler()],
+            date_features=["month"],
+        )
+        found = bare.cross_validation(table, **windows, static_features=[])
+        bare.fit(table, static_features=[])
+        bare.predict(horizon)
+        errors[forecasts.LEARNING] = float((found["y"] - found[forecasts.LEARNING]).abs().mean())
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, **errors}
+
+
+def model_search(models: str, candidates: str, jobs: str, folder: str):
+    """Search by scikit-learn alone, and say how long a candidate took, the rest, and what the best scores are."""
+    import time
+
+    from sklearn.base import clone
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import RandomizedSearchCV
+
+    from bench.contestants import searches
+
+    x, y, x_test, y_test = searches.rows()
+    folds = searches.folds(len(y))
+    drawn = {name: searches.candidates(name, int(candidates)) for name in models.split(",")}
+    scores = {}
+    for warm_up in (True, False):
+        seconds = rest = 0.0
+        for name, (estimator, settings) in drawn.items():
+            grids = [
+                {key: [value] for key, value in one.items()} for one in settings[: 2 if warm_up else None]
+            ]
+            started = time.perf_counter()
+            search = RandomizedSearchCV(
+                estimator,
+                grids,
+                n_iter=len(grids),
+                scoring="r2",
+                cv=folds,
+                n_jobs=int(jobs),
+                random_state=0,
+                refit=False,
+            ).fit(x, y)
+            searched = time.perf_counter()
+            best = clone(estimator).set_params(**search.best_params_).fit(x, y)
+            r2_score(y_test, best.predict(x_test))
+            seconds += searched - started
+            rest += time.perf_counter() - searched
+            scores[name] = float(search.best_score_)
+    return {"seconds": seconds / len(drawn) / int(candidates), "rest": rest, **scores}
+
+
+def client_runs(store: str, count: str, calls: str, fsync: str = "1", warm_up: str = "3", first: str = "0"):
+    """Write runs with 100 points of a metric: run.json, and history.jsonl with one line and one system call each."""
+    os.makedirs(store, exist_ok=True)
+    durable = fsync == "1"
+
+    def one(number):
+        run_id = f"run_{os.getpid()}_{number}"
+        folder = f"{store}/{run_id}"
+        os.mkdir(folder)
+        points = [(1 / (step + 1 + number % 50), step) for step in range(100)]
+        lines = [json.dumps({"step": step, "loss": value}) + "\n" for value, step in points]
+        fd = os.open(f"{folder}/history.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for text in ["".join(lines)] if calls == "batch" else lines:
+            os.write(fd, text.encode())
+        if durable:
+            os.fsync(fd)
+        os.close(fd)
+        record = {"id": run_id, "params": material.params(number), "metrics": {"loss": points[-1][0]}}
+        _write(f"{folder}/run.json", json.dumps(record).encode(), durable)
+        if durable:
+            _sync_folder(folder)
+            _sync_folder(store)
+
+    return material.timed_runs(one, int(count), first=int(first), warm_up=int(warm_up))
+
+
+def client_search(store: str, total: str):
+    """Read the run.json of all runs, and take the best of those that fit."""
+    import time
+
+    for _ in range(2):  # the first is the warm-up
+        started = time.perf_counter()
+        found = []
+        for name in os.listdir(store):
+            with open(f"{store}/{name}/run.json", "rb") as file:
+                record = json.load(file)
+            if record["metrics"]["loss"] < 0.009 and record["params"]["depth"] == 3:
+                found.append((record["metrics"]["loss"], name))
+        found.sort()
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, "found": len(found[:20])}
+
+
 def nothing():
     """Start Python and end it."""
 

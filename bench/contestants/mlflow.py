@@ -4,7 +4,7 @@ import os
 
 import mlflow
 
-from bench.contestants import material
+from bench.contestants import client, material
 
 
 def _open(store):
@@ -106,6 +106,11 @@ def count_steps(store: str):
     _open(store)
     (run,) = _runs()
     return {"steps": len(mlflow.MlflowClient().get_metric_history(run.info.run_id, "rate"))}
+
+
+client_runs, client_search, client_count = client.verbs(
+    lambda store: client.open_store(f"sqlite:///{store}/mlflow.db", f"file://{store}/artifacts")
+)
 
 
 def version():

@@ -50,6 +50,12 @@ CONTESTANTS = {
             "SQLite database, its default; artifacts in a local folder; no server",
         ),
         Contestant(
+            "mlflow_files",
+            "MLflow files",
+            "nothing; it does not wait for the disk",
+            "file store, of 3.12, the last release that permits it; by its client only",
+        ),
+        Contestant(
             "trackio",
             "Trackio",
             "most: SQLite with a write-ahead log, written by a thread; files not",

@@ -23,7 +23,8 @@ def requirements(peer: str) -> Path:
 def pinned_version(peer: str) -> str:
     """Return the version of the peer itself."""
     lines = requirements(peer).read_text(encoding="utf-8").splitlines()
-    return next(line.split("==")[1].strip() for line in lines if line.lower().startswith(f"{peer}=="))
+    package = peer.partition("_")[0]
+    return next(line.split("==")[1].strip() for line in lines if line.lower().startswith(f"{package}=="))
 
 
 def ensure_environment(folder: Path, peer: str) -> None:

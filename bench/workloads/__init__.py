@@ -16,6 +16,9 @@ WORKLOADS = (
     "verdicts",
     "item_history",
     "evaluation",
+    "forecasting",
+    "model_search",
+    "tracking_client",
     "parallel_start",
     "start_up",
 )

@@ -36,7 +36,7 @@ def _measure(place: Place, entry: Entry) -> Sample:
         place.start(entry.contestant, command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(PROCESSES)
     ]
-    codes = [_wait(process, started + _TIME_LIMIT) for process in processes]
+    codes = [wait_for(process, started + _TIME_LIMIT) for process in processes]
     seconds = time.perf_counter() - started
     kept = _kept(place, entry, store)
     return {
@@ -47,7 +47,8 @@ def _measure(place: Place, entry: Entry) -> Sample:
     }
 
 
-def _wait(process: subprocess.Popen[bytes], until: float) -> int:
+def wait_for(process: subprocess.Popen[bytes], until: float) -> int:
+    """Return what a process ends with; it is killed when its time is up."""
     try:
         return process.wait(max(until - time.perf_counter(), 0))
     except subprocess.TimeoutExpired:

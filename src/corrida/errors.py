@@ -25,6 +25,9 @@ The tree::
     ├── Refused                          corrida declines, because something would be lost
     ├── PipelineFailed                   the pipeline itself raised
     ├── EndpointFailed                   a service that a pipeline asks does not answer
+    ├── TrackingError                    MLflow, or its server, cannot be reached, or declines
+    ├── ClusterUnreachable               no cluster answers where one was said to be
+    ├── WorkerDied                       a task ended its worker each time it was started
     └── MissingExtra (ImportError)       an optional dependency is not installed
 
 Each message says what is wrong, where, and what to do next. ``exit_code`` is what the command line returns.
@@ -141,6 +144,18 @@ class PipelineFailed(CorridaError):
 
 class EndpointFailed(CorridaError):
     """A service that a pipeline asks does not answer; the run that needs it is kept as failed."""
+
+
+class ClusterUnreachable(CorridaError):
+    """No cluster answers at the address that was given."""
+
+
+class WorkerDied(CorridaError):
+    """A task ended the process that it ran in, each time it was started."""
+
+
+class TrackingError(CorridaError):
+    """MLflow, or its server, cannot be reached, or declines."""
 
 
 class MissingExtra(CorridaError, ImportError):

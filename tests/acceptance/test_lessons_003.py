@@ -2,6 +2,93 @@
 
 from __future__ import annotations
 
+import csv
+import math
+from datetime import date
+
+import polars as pl
+import pytest
+
+
+@pytest.fixture
+def sales(project):
+    """Four years of two series; the ids look like numbers."""
+    with (project / "sales.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["unique_id", "ds", "y"])
+        for series in ("007", "1e3"):
+            for i in range(48):
+                wave = 10 * math.sin(math.pi * i / 6) + (i * 7919 % 13) / 6.5
+                writer.writerow(
+                    [series, f"{2016 + i // 12}-{i % 12 + 1:02d}-01", 50 + i * (series == "007") + wave]
+                )
+    return project
+
+
+def train(corrida, *more):
+    models = () if any("models=" in one for one in more) else ("--set", "models=DynamicOptimizedTheta")
+    few = ("--set", "horizon=3", "--set", "n_windows=2", "--set", "report=false")
+    return corrida("train", "--data", "sales.csv", *few, *models, *more)
+
+
+def forecasts(project, corrida, *arguments):
+    return pl.read_parquet(project / corrida("predict", *arguments, "--json").json["path"])
+
+
+def test_plain_predict_works_after_every_training(sales, corrida):
+    for run in ("first", "second"):
+        train(corrida, "--run-id", run)
+        assert corrida("predict").out.startswith(f"{run} predicts: ")
+    assert set(forecasts(sales, corrida)["run_id"]) == {"second"}
+
+
+def test_predict_goes_by_time_and_not_by_name(sales, corrida):
+    for run in ("zz_custom", "run_20991231_235959", "Alpha"):
+        train(corrida, "--run-id", run)
+    assert set(forecasts(sales, corrida)["run_id"]) == {"Alpha"}
+    assert set(forecasts(sales, corrida, "latest~2")["run_id"]) == {"zz_custom"}
+
+
+def test_models_that_failed_are_not_counted(sales, corrida):
+    train(corrida, "--run-id", "two", "--set", "models=[AutoETS, LightGBM]", "--set", "boosting.lags=[400]")
+    head, row = corrida("list", "--pipeline", "forecasting").out.splitlines()
+    assert head.split()[3] == "models"
+    assert row.split()[4] == "2"  # SeasonalNaive and AutoETS; LightGBM has no such lag
+    assert "LightGBM" not in set(forecasts(sales, corrida, "--cherry-pick")["model"])
+    assert "it has SeasonalNaive, AutoETS" in corrida.refuses("predict", "--model", "LightGBM")
+
+
+def test_a_prediction_starts_where_the_data_of_the_run_end(sales, corrida):
+    train(corrida, "--run-id", "whole")
+    (sales / "sales.csv").write_text("another,file\n1,2\n", encoding="utf-8")
+    frame = forecasts(sales, corrida)
+    assert set(frame["cutoff"]) == {date(2019, 12, 1)}  # all the data, and not where the last window began
+    assert frame["ds"].unique().sort().to_list() == [date(2020, 1, 1), date(2020, 2, 1), date(2020, 3, 1)]
+    assert frame["unique_id"].unique().sort().to_list() == ["007", "1e3"]
+
+
+def test_cherry_pick_takes_a_model_for_each_series(sales, corrida):
+    train(corrida, "--run-id", "picked")
+    frame = forecasts(sales, corrida, "--cherry-pick")
+    taken = dict(
+        pl.read_csv(sales / "runs/picked/cherry_pick.csv", infer_schema=False)
+        .select("unique_id", "model")
+        .rows()
+    )
+    assert dict(frame.select("unique_id", "model").unique().rows()) == taken
+    assert set(taken) == {"007", "1e3"}
+
+
+def test_predictions_of_two_experiments_stand_side_by_side(sales, corrida):
+    train(corrida, "--run-id", "experiment_baseline")
+    train(corrida, "--run-id", "experiment_more_steps", "--set", "max_steps=5000")
+    for run in ("experiment_baseline", "experiment_more_steps", "experiment_baseline"):
+        corrida("predict", run, "--cherry-pick")
+    made = {run: len(list((sales / "runs" / run / "predictions").glob("*.parquet"))) for run in (
+        "experiment_baseline", "experiment_more_steps")}  # fmt: skip
+    assert made == {"experiment_baseline": 2, "experiment_more_steps": 1}
+    assert corrida("verify").code == 0
+
 
 def test_list_runs_is_installed(toy, corrida):
     corrida("run", "jobs", "--run-id", "a")

@@ -22,7 +22,7 @@ import corrida.cli.keep
 import corrida.cli.look
 import corrida.cli.main
 from corrida.errors import CorridaError
-from corrida.runs import journal
+from corrida.runs import journal, predictions
 from corrida.runs.spec import RunSpec
 from corrida.runs.store import Store
 from corrida.runs.trash import trash_folder
@@ -226,6 +226,28 @@ def tag(watch: Any) -> None:
     store = Store("runs")
     _armed(watch)
     store.tag("old", {"new": "ñ", "t": None})
+
+
+def keep_prediction(watch: Any) -> str:
+    """Keep a prediction in the folder of an ended run, and return its id."""
+    store = Store("runs")
+    _armed(watch)
+    kept = predictions.keep_prediction(
+        store.root / "old",
+        lambda name: f"value,prediction_id\n1,{name}\n".encode() * 20,
+        "csv",
+        {"rows": 20, "run_digest": store.get("old").run_file().seal},
+    )
+    return kept.id
+
+
+def look_at_predictions() -> tuple[list[str], list[tuple[str, str]], list[str]]:
+    """Return the predictions that are whole, what verify finds, and the files of the folder."""
+    run = Store("runs").get("old")
+    found = [(p.file, p.finding) for p in verify_run(run.dir).problems]
+    folder = run.dir / "predictions"
+    whole = [one.id for one in run.predictions() if (folder / one.file).stat().st_size == one.size]
+    return whole, found, sorted(os.listdir(folder)) if folder.is_dir() else []
 
 
 # -- what a reader sees -------------------------------------------------------------------------------------------

@@ -99,13 +99,16 @@ def test_every_command_has_the_help_that_the_overview_says() -> None:
     for name, entry in COMMANDS.items():
         command = cli.get_command(context, name)
         assert command is not None
-        assert command.help, name
-        for option in command.params:
-            if isinstance(option, click.Option):
-                assert option.help, f"{name} {option.name}"
-        takes = [o for p in command.params for o in p.opts]
-        assert "--store" in takes or isinstance(command, click.Group) or name in {"demo", "completion"}, name
         assert entry.help.endswith(".")
+        inner = list(command.commands.values()) if isinstance(command, click.Group) else [command]
+        for one in [command, *inner]:
+            assert one.help, name
+            for option in one.params:
+                if isinstance(option, click.Option):
+                    assert option.help, f"{name} {option.name}"
+        for one in inner:
+            takes = [o for p in one.params for o in p.opts]
+            assert "--store" in takes or name in {"demo", "completion"}, (name, one.name)
 
 
 @pytest.mark.parametrize("field", RunFile.__struct_fields__)

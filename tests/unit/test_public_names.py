@@ -16,8 +16,8 @@ HEAVY = {"polars", "numpy", "yaml", "rich", "sqlite3", "click", "msgspec", "pand
 
 def test_the_public_names_are_exactly_these():
     assert set(corrida.__all__) == {
-        "Comparison", "GateResult", "Outcome", "Pipeline", "Recorder", "RunRecord", "RunWriter", "Runs", "Store", "__version__",
-        "compare", "current_run", "errors", "gate", "item_history", "promote", "stamp", "start_run", "track",
+        "Comparison", "GateResult", "MLflowCallback", "Outcome", "Pipeline", "Predicted", "Recorder", "RunRecord", "RunWriter", "Runs", "Store", "__version__",
+        "available_specs", "compare", "current_run", "errors", "gate", "item_history", "predict", "promote", "run_model_search", "run_model_search_with_mlflow", "stamp", "start_run", "track",
     }  # fmt: skip
     assert all(getattr(corrida, name) is not None for name in corrida.__all__)
     assert dir(corrida) == sorted(corrida.__all__)

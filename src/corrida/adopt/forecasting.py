@@ -12,6 +12,7 @@ from corrida.adopt.old_run import Found, OldRun, places
 from corrida.adopt.times import when
 from corrida.errors import InvalidConfig
 from corrida.runs.documents import parse_document
+from corrida.runs.run_file import Column
 
 if TYPE_CHECKING:
     from corrida.adopt.tree import Tree
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 NAME = "forecasting"
 PIPELINE = "forecasting"
 SHAPE = "models/, metrics.csv and cv_results_*.csv; or runs/ with a folder a run, each with config.yaml"
+_COLUMNS = (Column("horizon", "params.horizon"), Column("steps", "params.max_steps"), Column("has", "has"))
 _CONFIG, _METRICS, _MODELS = "config.yaml", "metrics.csv", "models"
 _CV = re.compile(r"cv_results_?[^/]*\.csv")
 
@@ -97,6 +99,7 @@ def _read_run(tree: Tree, folder: str, names: list[str], old_id: str | None, now
         resolved=document,
         seed=seed_of(document),
         metrics=metrics,
+        columns=_COLUMNS,
         warnings=warnings,
     )
 

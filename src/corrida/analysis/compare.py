@@ -206,7 +206,7 @@ def _items(
 
 
 def _param_changes(a: RunRecord, b: RunRecord) -> tuple[ParamChange, ...]:
-    before, after = (flatten(run.params) | _long_overrides(run) for run in (a, b))
+    before, after = (flatten(run.params) | long_overrides(run) for run in (a, b))
     return tuple(
         ParamChange(name, before.get(name), after.get(name))
         for name in dict.fromkeys([*before, *after])
@@ -214,7 +214,7 @@ def _param_changes(a: RunRecord, b: RunRecord) -> tuple[ParamChange, ...]:
     )
 
 
-def _long_overrides(run: RunRecord) -> dict[str, Any]:
+def long_overrides(run: RunRecord) -> dict[str, Any]:
     """Return what was set on the command line and is no single value: lists and objects are not among the parameters."""
     asked = run.run_file().invocation
     if asked is None:

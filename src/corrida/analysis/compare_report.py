@@ -11,6 +11,7 @@ import msgspec
 
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table, shorten
 from corrida.analysis.config_diff import FileDiff, explain, summary_line
+from corrida.analysis.items_report import flips_sentence, item_blocks
 from corrida.analysis.metrics_diff import MetricChange, format_difference
 from corrida.analysis.slices_report import slice_blocks
 from corrida.analysis.verdict_text import format_interval, format_p
@@ -18,14 +19,11 @@ from corrida.runs.numbers import format_number
 
 if TYPE_CHECKING:
     from corrida.analysis.compare import Comparison
-    from corrida.analysis.items_diff import ItemsDiff
     from corrida.analysis.verdict import Verdict
     from corrida.runs.record import RunRecord
 
 _ENVIRONMENT_SHOWN = 8
-_CELL = 36
 _METRICS_SHOWN = 40
-_IDS_SHOWN = 8
 _SLICES = 10
 _OUTCOME_STYLES: dict[str, Style] = {
     "better": "good",
@@ -33,7 +31,6 @@ _OUTCOME_STYLES: dict[str, Style] = {
     "tied": "strong",
     "underpowered": "warning",
 }
-_KIND_STYLES: dict[str, Style] = {"broken": "bad", "fixed": "good"}
 
 
 def comparison_blocks(
@@ -54,15 +51,12 @@ def comparison_blocks(
     ]
     blocks += _verdict_blocks(comparison)
     if comparison.items is not None:
-        counts = comparison.items.counts
-        blocks.append(
-            Line(f"{counts.fixed} fixed, {counts.broken} broken of {counts.shared} shared items", "plain", 1)
-        )
+        blocks.append(Line(flips_sentence(comparison.items.counts), "plain", 1))
     blocks += _config_blocks(comparison, only_changed=only_changed, details=details)
     blocks += _metric_blocks(comparison, only_changed=only_changed, details=details)
     if comparison.slices is not None:
         blocks += slice_blocks(comparison.slices, items and max(items, _SLICES))
-    blocks += _item_blocks(comparison, items)
+    blocks += item_blocks(comparison, items)
     blocks += _circumstance_blocks(comparison, only_changed=only_changed)
     return blocks
 
@@ -221,74 +215,6 @@ def _style(metric: MetricChange, *, tested: bool) -> Style:
     if metric.better is None or metric.real is False or unsure:
         return "quiet" if metric.difference == 0 else "plain"
     return "good" if metric.better else "bad"
-
-
-def _item_blocks(comparison: Comparison, limit: int) -> list[Block]:
-    if comparison.items is None:
-        lacking = [r.id for r in (comparison.a, comparison.b) if not r.has_items()]
-        return [Heading("Items"), Line(f"no items in {' and '.join(lacking)}", "quiet", 1)]
-    items = comparison.items
-    counts = items.counts
-    parts = [
-        f"{counts.broken} broken",
-        f"{counts.fixed} fixed",
-        f"{counts.changed} changed",
-        f"{counts.same} same",
-    ]
-    if counts.not_comparable:
-        parts.append(f"{counts.not_comparable} without an answer to compare")
-    blocks: list[Block] = [Heading("Items"), Line(", ".join(parts), "plain", 1)]
-    if counts.only_a or counts.only_b:
-        text = f"{counts.only_a} only in A, {counts.only_b} only in B: the metrics are not of the same items"
-        blocks.append(Line(text, "warning", 1))
-        for side, ids in (("A", items.only_a), ("B", items.only_b)):
-            blocks += _listed_ids(f"only in {side}", ids.to_list(), limit)
-    if counts.expected_changed:
-        text = f"{counts.expected_changed} have another expected answer: the truth changed, not only the run"
-        blocks.append(Line(text, "warning", 1))
-    if items.differing.height:
-        blocks.append(items_table(items, limit))
-        if 0 < limit < items.differing.height:
-            rest = items.differing.height - limit
-            blocks.append(
-                Line(
-                    f"… and {rest} more: corrida compare {comparison.a.id} {comparison.b.id} --items 0",
-                    "quiet",
-                    1,
-                )
-            )
-    return blocks
-
-
-def _listed_ids(what: str, ids: Sequence[str], limit: int) -> list[Line]:
-    if not ids:
-        return []
-    shown = ids[:_IDS_SHOWN] if limit else ids
-    more = f" and {len(ids) - len(shown)} more" if len(ids) > len(shown) else ""
-    return [Line(f"{what}: {', '.join(map(str, shown))}{more}", "plain", 2)]
-
-
-def items_table(items: ItemsDiff, limit: int) -> Table:
-    """Return the differing items as a table, the broken ones first."""
-    frame = items.differing.head(limit) if limit else items.differing
-    described = [c for c in ("text", "title", "input", "name", "question", "prompt") if c in frame.columns][
-        :1
-    ]
-    rows: list[list[str]] = []
-    styles: list[Style] = []
-    for row in frame.iter_rows(named=True):
-        answer = [_answer(row.get("output_a")), _answer(row.get("output_b"))]
-        texts = [shorten(str(row[c] if row[c] is not None else ""), _CELL) for c in described]
-        rows.append([row["kind"], row["item_id"], *answer, _answer(row.get("expected")), *texts])
-        styles.append(_KIND_STYLES.get(row["kind"], "plain"))
-    columns = ("", "item", "A", "B", "expected", *described)
-    return Table(columns, rows, styles=styles, whole=frozenset({0, 1}))
-
-
-def _answer(value: Any) -> str:
-    if value is None:
-        return "–"
-    return format_number(value) if isinstance(value, float) else shorten(str(value), _CELL)
 
 
 def _circumstance_blocks(comparison: Comparison, *, only_changed: bool) -> list[Block]:

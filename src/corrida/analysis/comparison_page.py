@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from corrida.analysis.blocks import Block, Heading, Line, Style
 from corrida.analysis.charts.flow import flow_chart
+from corrida.analysis.charts.losses import loss_chart
 from corrida.analysis.charts.metrics import differences_chart
 from corrida.analysis.charts.slices import slices_chart
 from corrida.analysis.compare_report import comparison_blocks, how_tested
+from corrida.analysis.items_report import says_losses, says_truth
 from corrida.analysis.items_values import correctness
 from corrida.analysis.pages import Banner, Figure, Part
 
@@ -48,7 +50,7 @@ def comparison_parts(comparison: Comparison, *, items: int = 50) -> list[Part]:
     figures = {
         "Metrics": _metric_figure(comparison),
         "Slices": _slice_figure(comparison),
-        "Items": _flow_figure(comparison),
+        "Items": _items_figure(comparison),
     }
     for heading, members in sections.items():
         head, *rest = members
@@ -107,6 +109,26 @@ def _slice_figure(comparison: Comparison) -> Figure | None:
     )
 
 
+def _items_figure(comparison: Comparison) -> Figure | None:
+    """Return what became of the items: from which answers to which, or, where only losses tell, by how much they moved."""
+    if comparison.items is None:
+        return None
+    if says_truth(comparison.items.counts) or not says_losses(comparison.items.counts):
+        return _flow_figure(comparison)
+    import polars as pl
+
+    moved = comparison.items.differing.filter(pl.col("kind").is_in(["better", "worse"])).select(
+        difference=pl.col("loss_b").cast(pl.Float64) - pl.col("loss_a").cast(pl.Float64)
+    )["difference"]
+    counts = comparison.items.counts
+    spec = loss_chart(
+        moved.filter(moved.is_finite()).to_list(), equal=counts.loss.equal if counts.loss else 0
+    )
+    if spec is None:
+        return None
+    return Figure("losses", spec, f"{counts.better} items better by loss, {counts.worse} worse")
+
+
 def _flow_figure(comparison: Comparison) -> Figure | None:
     if comparison.items is None:
         return None
@@ -128,8 +150,8 @@ def _flow_figure(comparison: Comparison) -> Figure | None:
 def item_flows(comparison: Comparison) -> dict[tuple[str, str, str], int]:
     """Return how many shared items went from which state in A to which in B, and by what kind of change.
 
-    States are ``right``, ``wrong``, ``no answer`` and ``not known``; kinds ``fixed``, ``broken``, ``changed`` and
-    ``same``. Items with another expected answer are left out.
+    States are ``right``, ``wrong``, ``no answer`` and ``not known``; kinds ``fixed``, ``broken``, ``better``,
+    ``worse``, ``changed`` and ``same``. Items with another expected answer are left out.
     """
     import polars as pl
 

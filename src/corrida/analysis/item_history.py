@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from corrida.analysis.compare import long_overrides
 from corrida.analysis.config_diff import DEFAULT_KEYS, diff_configs, summary_line
 from corrida.analysis.items_diff import STANDARD_COLUMNS
 from corrida.analysis.items_values import correctness
 from corrida.errors import CorridaError
 from corrida.runs.items import read_items
 from corrida.runs.items_scan import RUN, scan_items
+from corrida.runs.numbers import format_number
 from corrida.runs.record import flatten
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from corrida.runs.record import RunRecord
 
 _ANSWER = ("output", "expected", "correct", "score", "loss")
+_CHILD_TAG = "child"  # of the runs that a pipeline opens
 _MOST_CHANGES = 6  # of one step, shown by name
 
 
@@ -79,6 +82,8 @@ class ItemHistory(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """Return in words whether the item is right now, and since when."""
         now = self.stretches[-1].correct
+        if now is None and self.stretches[-1].loss is not None:
+            return self._loss_sentence()
         if now is None:
             answers = len({repr(s.output) for s in self.stretches})
             return f"{answers} different answer{'s' if answers != 1 else ''} in {_runs(self.runs)}"
@@ -92,6 +97,16 @@ class ItemHistory(msgspec.Struct, frozen=True, kw_only=True):
         if since is self.stretches[0]:
             return f"{word} from the first run on: {counts}"
         return f"{word} since {since.first}: {counts}"
+
+    def _loss_sentence(self) -> str:
+        """Return in words how far off the newest run is, and which was the nearest."""
+        newest = self.stretches[-1]
+        known = [(stretch.loss, stretch) for stretch in self.stretches if stretch.loss is not None]
+        least, best = min(known, key=lambda pair: pair[0])
+        now = format_number(float(newest.loss or 0.0))
+        if newest.loss == least:
+            return f"loss {now}" + (f", the least of {_runs(self.runs)}" if self.runs > 1 else "")
+        return f"loss {now}; it was {format_number(float(least))} in {best.first}, the least of {_runs(self.runs)}"
 
 
 class Histories(NamedTuple):
@@ -111,7 +126,11 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
         item_id: which item.
         list_keys: names of the field that tells entries of a list in a configuration apart.
     """
-    by_time = sorted(_own_work(runs, ("bisect", "rerun")), key=lambda run: (run.order, run.id))
+    runs = list(runs)
+    there = {run.id for run in runs}
+    # The models of a search are tried side by side: no step from one to the next has changed anything.
+    whole = (run for run in runs if _CHILD_TAG not in run.tags or run.parent not in there)
+    by_time = sorted(_own_work(whole, ("bisect", "rerun")), key=lambda run: (run.order, run.id))
     scan = scan_items([run.dir for run in by_time], _ANSWER, item_ids=[item_id])
     if scan.frame is None:
         return Histories([], scan.damaged)
@@ -157,7 +176,7 @@ def _correct(rows: pl.DataFrame) -> pl.Series:
     said = (
         correctness(rows.select("correct"), "the runs") if rows["correct"].null_count() < len(rows) else None
     )
-    derived = correctness(rows.select("output", "expected"), "the runs")
+    derived = correctness(rows.select("output", "expected", "loss"), "the runs")
     if said is None:
         return derived.alias("correct")
     known = pl.DataFrame({"said": said, "derived": derived})
@@ -172,7 +191,8 @@ def _stretches(
     before: RunRecord | None = None
     for run in runs:
         row = rows[run.id]
-        given = (row["output"], row["expected"], row["correct"])
+        told = row["output"] is not None or row["correct"] is not None
+        given = (row["output"], row["expected"], row["correct"], None if told else row["loss"])
         latest = {"last": run.id, "score": row["score"], "loss": row["loss"]}
         if found and given == answer:
             found[-1] = msgspec.structs.replace(found[-1], runs=found[-1].runs + 1, **latest)
@@ -196,10 +216,10 @@ def what_changed(a: RunRecord, b: RunRecord, list_keys: Sequence[str] = ()) -> l
     """
     try:
         files = diff_configs(a.config_files(), b.config_files(), keys=(*list_keys, *DEFAULT_KEYS)).files
+        before, after = ({**flatten(run.params), **long_overrides(run)} for run in (a, b))
     except CorridaError as error:
         return [str(error)]
     found = [summary_line(file) for file in files if file.status not in {"same", "reformatted"}]
-    before, after = flatten(a.params), flatten(b.params)
     if not found:  # a parameter that stands in a file was named with the file
         names = [n for n in dict.fromkeys([*before, *after]) if before.get(n) != after.get(n)]
         found += [f"{n} {before.get(n, '–')} → {after.get(n, '–')}" for n in names[:_MOST_CHANGES]]

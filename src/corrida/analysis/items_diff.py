@@ -1,7 +1,9 @@
-"""Which items flipped between two runs: fixed, broken, changed, same.
+"""Which items flipped between two runs: fixed, broken, better, worse, changed, same.
 
 Only items that both runs have are compared; the others are counted apart. Items whose expected answer is not
 the same in both runs are counted apart too: what they show is a change of the gold set, not of the pipeline.
+An item that is right or wrong in both runs is fixed or broken; one of which only the losses are known, as that of
+a forecast, is better or worse.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from corrida.analysis.items_values import correctness, equal_values, item_ids
+from corrida.analysis.items_values import equal_values, item_ids
+from corrida.analysis.shared_items import KINDS, SharedItems
 from corrida.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
 # Columns with a meaning of their own; any other text column may show a person what an item is.
 STANDARD_COLUMNS = ("item_id", "output", "expected", "correct", "score", "loss")
 _FAMILIAR = ("text", "title", "input", "question", "name")
-# The order in which a reader wants to see them.
-KINDS = ("broken", "fixed", "changed")
 _NAMED = 5
 
 
@@ -34,6 +35,9 @@ class LossDiff(msgspec.Struct, frozen=True, kw_only=True):
         mean_a: The mean loss in A over ``items``; None when there are none.
         mean_b: The mean loss in B over the same items.
         mean_difference: The mean of B minus A; below zero is better.
+        better: Shared items, with the same expected answer, whose loss is less in B.
+        worse: Those whose loss is greater in B.
+        equal: Those whose losses agree to nine digits.
     """
 
     items: int
@@ -41,13 +45,16 @@ class LossDiff(msgspec.Struct, frozen=True, kw_only=True):
     mean_a: float | None = None
     mean_b: float | None = None
     mean_difference: float | None = None
+    better: int = 0
+    worse: int = 0
+    equal: int = 0
 
 
 class ItemCounts(msgspec.Struct, frozen=True, kw_only=True):
     """How many items did what.
 
-    ``shared`` is the sum of ``fixed``, ``broken``, ``changed``, ``same``, ``expected_changed`` and
-    ``not_comparable``.
+    ``shared`` is the sum of ``fixed``, ``broken``, ``better``, ``worse``, ``changed``, ``same``,
+    ``expected_changed`` and ``not_comparable``.
 
     Attributes:
         shared: Items that both runs have.
@@ -55,13 +62,15 @@ class ItemCounts(msgspec.Struct, frozen=True, kw_only=True):
         only_b: Items that only B has.
         fixed: Wrong in A, right in B.
         broken: Right in A, wrong in B.
-        changed: Another output, but neither fixed nor broken.
+        changed: Another output, but none of the others.
         same: Nothing changed.
         expected_changed: The expected answer is not the same; not counted as any of the above.
-        not_comparable: Neither outputs nor correctness are known in both runs.
+        not_comparable: Neither outputs nor correctness nor losses are known in both runs.
         unknown_correctness: Shared items whose correctness is not known in at least one run; they are counted
             above as well.
-        loss: The paired losses; None when a run has none.
+        better: Not known to be right or wrong in both runs, and the loss is less in B.
+        worse: The same, and the loss is greater in B.
+        loss: The paired losses, also of items that are right or wrong; None when a run has none.
     """
 
     shared: int
@@ -74,6 +83,8 @@ class ItemCounts(msgspec.Struct, frozen=True, kw_only=True):
     expected_changed: int
     not_comparable: int
     unknown_correctness: int
+    better: int = 0
+    worse: int = 0
     loss: LossDiff | None = None
 
 
@@ -83,7 +94,8 @@ class ItemsDiff:
 
     Attributes:
         counts: The numbers; can be written as JSON.
-        differing: The shared items that are fixed, broken or changed, broken first and then in A's order:
+        differing: The shared items that differ: broken, worse (the greatest increase of the loss first), fixed, better
+            (the greatest decrease first), changed; else in A's order. The columns:
             item_id, kind, output_a, output_b, expected, correct_a, correct_b, score_a, score_b, loss_a, loss_b,
             and the text columns that tell what an item is.
         expected_changed: The items with another expected answer: item_id, expected_a, expected_b, output_a,
@@ -119,7 +131,7 @@ def diff_items(a: pl.DataFrame, b: pl.DataFrame) -> ItemsDiff:
     """
     ids_a = _checked_ids(a, "A")
     ids_b = _checked_ids(b, "B", like=ids_a)
-    shared = _Shared(a, b, ids_a, ids_b)
+    shared = SharedItems(a, b, ids_a, ids_b)
     kinds = shared.kinds()
     counts = _count(shared, kinds, len(ids_a), len(ids_b))
     return ItemsDiff(
@@ -156,79 +168,7 @@ def _are_unique(ids: pl.Series) -> bool:
     return bool(rising) or ids.hash().n_unique() == len(ids) or ids.n_unique() == len(ids)
 
 
-class _Shared:
-    """The items that both runs have, side by side; columns are gathered when they are asked for."""
-
-    def __init__(self, a: pl.DataFrame, b: pl.DataFrame, ids_a: pl.Series, ids_b: pl.Series) -> None:
-        import polars as pl
-
-        self.a = a
-        self.b = b
-        # Two runs over one data set list its items in one order; then there is nothing to look up.
-        self.aligned = ids_a.equals(ids_b)
-        if self.aligned:
-            self.rows_a = self.rows_b = pl.int_range(0, len(ids_a), eager=True, dtype=pl.UInt32)
-        else:
-            left = pl.DataFrame({"item_id": ids_a}).with_row_index("row_a")
-            right = pl.DataFrame({"item_id": ids_b}).with_row_index("row_b")
-            rows = left.join(right, on="item_id", how="inner", maintain_order="left")
-            self.rows_a, self.rows_b = rows["row_a"], rows["row_b"]
-        self.ids = ids_a if self.aligned else ids_a.gather(self.rows_a)
-        self.size = len(self.ids)
-        self.correct_a = self._correct(a, self.rows_a, "A")
-        self.correct_b = self._correct(b, self.rows_b, "B")
-
-    def column(self, side: str, name: str) -> pl.Series | None:
-        """Return a column of one side for the shared items, or None when that side has none."""
-        frame, rows = (self.a, self.rows_a) if side == "a" else (self.b, self.rows_b)
-        if name not in frame.columns:
-            return None
-        return frame[name] if self.aligned else frame[name].gather(rows)
-
-    def _correct(self, frame: pl.DataFrame, rows: pl.Series, side: str) -> pl.Series:
-        """Return for every shared item whether one side has it right; null when that is not known."""
-        known = correctness(frame, side)
-        return known if self.aligned else known.gather(rows)
-
-    def differ(self, name: str) -> pl.Series | None:
-        """Return where a column differs; None when it is not in both runs."""
-        left, right = self.column("a", name), self.column("b", name)
-        return None if left is None or right is None else ~equal_values(left, right)
-
-    def kinds(self) -> pl.Series:
-        """Return what happened to every shared item."""
-        import polars as pl
-
-        outputs_differ = self.differ("output")
-        expected_differ = self.differ("expected")
-        no = pl.repeat(False, self.size, eager=True, dtype=pl.Boolean)
-        facts = pl.DataFrame(
-            {
-                "correct_a": self.correct_a,
-                "correct_b": self.correct_b,
-                "outputs_differ": no if outputs_differ is None else outputs_differ,
-                "expected_differ": no if expected_differ is None else expected_differ,
-            }
-        )
-        correct_a, correct_b = pl.col("correct_a"), pl.col("correct_b")
-        unknown = correct_a.is_null() | correct_b.is_null()
-        kind = pl.Enum(["broken", "fixed", "changed", "same", "expected_changed", "not_comparable"])
-        return facts.select(
-            kind=pl.when(pl.col("expected_differ"))
-            .then(pl.lit("expected_changed", dtype=kind))
-            .when(correct_a & ~correct_b)
-            .then(pl.lit("broken", dtype=kind))
-            .when(~correct_a & correct_b)
-            .then(pl.lit("fixed", dtype=kind))
-            .when(pl.col("outputs_differ"))
-            .then(pl.lit("changed", dtype=kind))
-            .when(unknown & pl.lit(outputs_differ is None))
-            .then(pl.lit("not_comparable", dtype=kind))
-            .otherwise(pl.lit("same", dtype=kind))
-        )["kind"]
-
-
-def _count(shared: _Shared, kinds: pl.Series, size_a: int, size_b: int) -> ItemCounts:
+def _count(shared: SharedItems, kinds: pl.Series, size_a: int, size_b: int) -> ItemCounts:
     """Count what happened."""
     found = dict(kinds.value_counts().iter_rows())
     return ItemCounts(
@@ -237,6 +177,8 @@ def _count(shared: _Shared, kinds: pl.Series, size_a: int, size_b: int) -> ItemC
         only_b=size_b - shared.size,
         fixed=found.get("fixed", 0),
         broken=found.get("broken", 0),
+        better=found.get("better", 0),
+        worse=found.get("worse", 0),
         changed=found.get("changed", 0),
         same=found.get("same", 0),
         expected_changed=found.get("expected_changed", 0),
@@ -246,35 +188,34 @@ def _count(shared: _Shared, kinds: pl.Series, size_a: int, size_b: int) -> ItemC
     )
 
 
-def _losses(shared: _Shared, kinds: pl.Series) -> LossDiff | None:
+def _losses(shared: SharedItems, kinds: pl.Series) -> LossDiff | None:
     """Compare the losses of the items that can be compared."""
     import polars as pl
 
-    left, right = shared.column("a", "loss"), shared.column("b", "loss")
-    if left is None or right is None:
+    if shared.losses is None:
         return None
-    try:
-        losses = pl.DataFrame({"a": left.cast(pl.Float64), "b": right.cast(pl.Float64)})
-    except pl.exceptions.PolarsError as error:
-        raise InvalidData(f"The column 'loss' holds something else than numbers: {error}") from error
-    comparable = losses.filter(kinds != "expected_changed")
+    comparable = shared.losses.filter(kinds != "expected_changed")
     usable = comparable.filter(pl.col("a").is_finite() & pl.col("b").is_finite())
-    ignored = len(comparable) - len(usable)
+    sides = LossDiff(
+        items=len(usable),
+        ignored=len(comparable) - len(usable),
+        better=int((~comparable["worse"]).sum()),
+        worse=int(comparable["worse"].sum()),
+        equal=int(comparable["near"].sum()),
+    )
     if usable.is_empty():
-        return LossDiff(items=0, ignored=ignored)
+        return sides
     means = usable.select(
         a=pl.col("a").mean(), b=pl.col("b").mean(), difference=(pl.col("b") - pl.col("a")).mean()
     ).row(0)
-    return LossDiff(
-        items=len(usable), ignored=ignored, mean_a=means[0], mean_b=means[1], mean_difference=means[2]
-    )
+    return msgspec.structs.replace(sides, mean_a=means[0], mean_b=means[1], mean_difference=means[2])
 
 
-def _differing(shared: _Shared, kinds: pl.Series) -> pl.DataFrame:
-    """Return the table of the items that are fixed, broken or changed."""
+def _differing(shared: SharedItems, kinds: pl.Series) -> pl.DataFrame:
+    """Return the table of the items that differ."""
     import polars as pl
 
-    picks = pl.concat([(kinds == kind).arg_true() for kind in KINDS])
+    picks = pl.concat([_of_kind(shared, kinds, kind) for kind in KINDS])
     columns = {"item_id": shared.ids.gather(picks), "kind": kinds.gather(picks).cast(pl.String)}
     columns |= _both(shared, picks, "output")
     columns["expected"] = _either(shared, picks, "expected")
@@ -284,7 +225,20 @@ def _differing(shared: _Shared, kinds: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(columns | _descriptions(shared, picks, set(columns)))
 
 
-def _expected_changed(shared: _Shared, kinds: pl.Series) -> pl.DataFrame:
+def _of_kind(shared: SharedItems, kinds: pl.Series, kind: str) -> pl.Series:
+    """Return the places of the items of a kind; by how much the loss moved where that is what they are."""
+    import polars as pl
+
+    picks = (kinds == kind).arg_true()
+    if shared.losses is None or kind not in {"worse", "better"}:
+        return picks
+    moved = shared.losses[picks].select((pl.col("b") - pl.col("a")).abs().alias("moved"))
+    # Equal moves stay in A's order, so that a comparison prints the same each time.
+    order = pl.arg_sort_by("moved", descending=True, nulls_last=True, maintain_order=True)
+    return picks.gather(moved.select(order)["moved"])
+
+
+def _expected_changed(shared: SharedItems, kinds: pl.Series) -> pl.DataFrame:
     """Return the table of the items with another expected answer."""
     import polars as pl
 
@@ -294,13 +248,13 @@ def _expected_changed(shared: _Shared, kinds: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(columns | _descriptions(shared, picks, set(columns)))
 
 
-def _picked(shared: _Shared, side: str, picks: pl.Series, name: str) -> pl.Series | None:
+def _picked(shared: SharedItems, side: str, picks: pl.Series, name: str) -> pl.Series | None:
     """Return some rows of a column of one side, or None when that side has no such column."""
     frame, rows = (shared.a, shared.rows_a) if side == "a" else (shared.b, shared.rows_b)
     return frame[name].gather(rows.gather(picks)) if name in frame.columns else None
 
 
-def _both(shared: _Shared, picks: pl.Series, name: str) -> dict[str, pl.Series]:
+def _both(shared: SharedItems, picks: pl.Series, name: str) -> dict[str, pl.Series]:
     """Return some rows of a column of both sides; nulls where a side has no such column."""
     import polars as pl
 
@@ -309,13 +263,13 @@ def _both(shared: _Shared, picks: pl.Series, name: str) -> dict[str, pl.Series]:
     return {key: nothing if column is None else column for key, column in found.items()}
 
 
-def _either(shared: _Shared, picks: pl.Series, name: str) -> pl.Series:
+def _either(shared: SharedItems, picks: pl.Series, name: str) -> pl.Series:
     """Return some rows of a column that is the same on both sides, or that only one side has."""
     columns = _both(shared, picks, name)
     return columns[f"{name}_b"] if name in shared.b.columns else columns[f"{name}_a"]
 
 
-def _descriptions(shared: _Shared, picks: pl.Series, taken: set[str]) -> dict[str, pl.Series]:
+def _descriptions(shared: SharedItems, picks: pl.Series, taken: set[str]) -> dict[str, pl.Series]:
     """Return the text columns that tell a person what the picked items are: those that do not differ."""
     import polars as pl
 

@@ -6,9 +6,10 @@ compared as they are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from corrida.errors import InvalidData
+from corrida.runs.numbers import format_number
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,6 +18,9 @@ _TRUE = ("true", "1", "1.0")
 _FALSE = ("false", "0", "0.0")
 # Beyond this a float does not tell neighbouring whole numbers apart.
 _EXACT = 2**53
+# Losses, and measured answers, that agree to so many digits are equal: threads and processors round differently.
+_NEAR = 1e-9
+_SHOWN_DIGITS = 6
 
 
 def item_ids(column: pl.Series) -> pl.Series:
@@ -48,7 +52,8 @@ def correctness(frame: pl.DataFrame, side: str) -> pl.Series:
 
     Args:
         frame: The items. ``correct`` is believed where it is present; else ``output`` is compared with
-            ``expected``, and an item without an expected answer is not known to be right or wrong.
+            ``expected``, and an item without an expected answer is not known to be right or wrong. Nor are
+            measurements with a loss (:func:`are_measurements`): they are near or far.
         side: How to call the table in an error message.
 
     Raises:
@@ -58,12 +63,84 @@ def correctness(frame: pl.DataFrame, side: str) -> pl.Series:
 
     if "correct" in frame.columns and frame["correct"].null_count() < len(frame):
         return _truth_values(frame["correct"], side)
-    if "output" in frame.columns and "expected" in frame.columns:
+    if "output" in frame.columns and "expected" in frame.columns and not are_measurements(frame):
         right = equal_values(frame["output"], frame["expected"])
         return pl.DataFrame({"right": right, "expected": frame["expected"].is_not_null()}).select(
             pl.when("expected").then("right")
         )["right"]
     return pl.repeat(None, len(frame), eager=True, dtype=pl.Boolean)
+
+
+def are_measurements(frame: pl.DataFrame) -> bool:
+    """Tell whether the answers of items are measurements whose loss says how far off they are, as in a regression.
+
+    Args:
+        frame: The items. True when they have losses and nothing says what is correct, every expected answer is a
+            number, every output is a number or missing, and not all of these are whole: whole numbers may be codes.
+    """
+    import polars as pl
+
+    columns = frame.columns
+    if not {"output", "expected", "loss"} <= {*columns} or frame["loss"].null_count() == len(frame):
+        return False
+    if "correct" in columns and frame["correct"].null_count() < len(frame):
+        return False
+    fractions = False
+    for name in ("expected", "output"):
+        column = _plain(frame[name]).drop_nulls()
+        if column.dtype == pl.String:
+            # The first value tells texts apart from numbers without a look at all of them.
+            if len(column) and column.head(1).cast(pl.Float64, strict=False).null_count():
+                return False
+            numbers = column.cast(pl.Float64, strict=False)
+        elif column.dtype.is_numeric():
+            numbers = column.cast(pl.Float64)
+        else:
+            return False
+        if numbers.null_count() or (name == "expected" and numbers.is_empty()):
+            return False
+        fractions = fractions or bool((numbers.is_finite() & (numbers.floor() != numbers)).any())
+    return fractions
+
+
+def near_values(a: pl.Series, b: pl.Series) -> pl.Series:
+    """Return where two columns of numbers agree to nine digits; null where a number is missing or NaN.
+
+    Args:
+        a: Numbers, or texts that are numbers.
+        b: As many.
+    """
+    import polars as pl
+
+    pairs = pl.DataFrame({"a": _plain(a).cast(pl.Float64), "b": _plain(b).cast(pl.Float64)}).fill_nan(None)
+    left, right = pl.col("a"), pl.col("b")
+    far = (left - right).abs() > _NEAR * pl.max_horizontal(left.abs(), right.abs())
+    both_finite = left.is_finite() & right.is_finite()
+    return pairs.select(near=pl.when(both_finite).then(~far).otherwise(left == right))["near"]
+
+
+def format_answer(value: Any) -> str:
+    """Return an answer as a table shows it: numbers with at most six digits, ``–`` where there is none.
+
+    A text is taken for a number when it is how a float is written out, as ``11.020406685308505``; one such as
+    ``0123.10`` may be a code and stays.
+
+    Args:
+        value: An output or an expected answer.
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, str) and len(value) > _SHOWN_DIGITS and "." in value:
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        if repr(number) != value:
+            return value
+        value = number
+    if not isinstance(value, float):
+        return str(value)
+    return format_number(value) if value.is_integer() else f"{value:.{_SHOWN_DIGITS}g}"
 
 
 def equal_values(a: pl.Series, b: pl.Series) -> pl.Series:

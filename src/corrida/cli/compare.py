@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from corrida.project import Settings
     from corrida.runs.record import RunRecord
     from corrida.runs.store import Store
-
-_AT_ONCE = 50
 
 
 @click.command()
@@ -96,7 +93,8 @@ def compare(
 ) -> int:  # fmt: skip
     """Compare run A with run B: configurations by meaning, metrics, items, data and environment.
 
-    With one run, it is compared with the finished run of its pipeline before it; with none, the last two are.
+    With one run, it is compared with the finished run of its pipeline before it; with none, the last two are. Parts of
+    other runs, such as the models of a search, count only where they are named.
     """
     from corrida.analysis.compare import compare_runs
     from corrida.analysis.metric_tests import VerdictOptions
@@ -195,12 +193,9 @@ def pair(store: Store, a: str | None, b: str | None, pipeline: str | None) -> tu
     if a and b:
         return store.get(a), store.get(b)
     after = store.get(a or "latest", pipeline=pipeline)
-    place = (after.order, after.id)
-    for offset in itertools.count(0, _AT_ONCE):
-        found = store.runs(pipeline=after.pipeline, status="finished", limit=_AT_ONCE, offset=offset)
-        for run in found:  # the newest first
-            if (run.order, run.id) < place and run.tags.get("replay") != "bisect":
-                return run, after
-        if len(found) < _AT_ONCE:
-            break
-    raise RunNotFound(f"no run of {after.pipeline} finished before {after.id}; run it again, then compare")
+    before = store.before(after)
+    if before is not None:
+        return before, after
+    part = after.tags.get("child")
+    what = f"no {part} of another {after.pipeline}" if part else f"no run of {after.pipeline}"
+    raise RunNotFound(f"{what} finished before {after.id}; run it again, then compare")

@@ -23,17 +23,20 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="The folder for the project [default: this one if it is empty, else demo-NAME].",
 )
+@click.option(
+    "--neural", is_flag=True, help="With neural networks too, where the demo has them: forecasting."
+)
 @store_option
-def demo(name: str, to: str | None, *, store: str | None) -> int:
+def demo(name: str, to: str | None, *, neural: bool, store: str | None) -> int:
     """Lay out a small project and run it: list, compare, and what to do next.
 
     NAME is the demo: `matching`, the default, on real job titles; `verdicts`, which asks of the same titles what is
-    better, worse or chance; or `evaluation` on a made-up classroom. Its runs are kept in its own folder, unless --store names
-    another.
+    better, worse or chance; `evaluation` on a made-up classroom; `forecasting` of employment by sector; or `model-search` on
+    Seattle's weather. Its runs are kept in its own folder, unless --store names another.
     """
     from corrida.demos import Command, find_demo, lay_out
 
-    chosen = find_demo(name)
+    chosen = find_demo(name, neural=neural)
     kept: tuple[str, ...] = () if store is None else ("--store", os.path.abspath(store))  # noqa: PTH100
     here = Path.cwd()
     folder = Path(to) if to else here if not any(here.iterdir()) else here / f"demo-{name}"

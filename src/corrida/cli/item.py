@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from corrida.analysis.blocks import Block, Style
-    from corrida.analysis.item_history import ItemHistory, Stretch
+    from corrida.analysis.item_history import ItemHistory
     from corrida.runs.record import RunRecord
 
 _STYLE: dict[bool | None, Style] = {None: "plain", True: "good", False: "bad"}
@@ -91,31 +91,39 @@ def _blocks(history: ItemHistory, limit: int | None) -> list[Block]:
         blocks.append(Line(f"{history.without} other runs with items do not have it", "quiet", 1))
     shown = history.stretches[-limit:] if limit else history.stretches
     expectations = len({repr(s.expected) for s in history.stretches}) > 1
-    headers = ["first run", "since", "runs", "answer", "right"]
-    if expectations:
-        headers.insert(4, "expected")
-    elif now.expected is not None:
+    if not expectations and now.expected is not None:
         blocks.append(Line(f"expected: {_cell(now.expected)}", "plain", 1))
-    rows = [_row(stretch, expected=expectations) for stretch in shown]
-    headers.append("what changed")
+    columns: dict[str, list[str]] = {
+        "first run": [stretch.first for stretch in shown],
+        "since": [short_time(stretch.since) for stretch in shown],
+        "runs": [str(stretch.runs) for stretch in shown],
+        "answer": [_cell(stretch.output) for stretch in shown],
+        "expected": [_cell(stretch.expected) for stretch in shown],
+        "right": [_RIGHT[stretch.correct] for stretch in shown],
+        "loss": [_cell(stretch.loss) for stretch in shown],
+        "what changed": ["; ".join(stretch.changes) for stretch in shown],
+    }
+    judged = any(stretch.correct is not None for stretch in history.stretches)
+    by_loss = not judged and any(stretch.loss is not None for stretch in history.stretches)
+    answered = any(stretch.output is not None for stretch in history.stretches)
+    wanted = {
+        "answer": answered or not by_loss,
+        "expected": expectations,
+        "right": not by_loss,
+        "loss": by_loss,
+    }
+    headers = [name for name in columns if wanted.get(name, True)]
+    rows = [list(row) for row in zip(*(columns[name] for name in headers), strict=True)]
     styles = [_STYLE[stretch.correct] for stretch in shown]
-    blocks.append(Table(headers, rows, frozenset({2}), styles, frozenset({0}), leave=(1, 2)))
+    right = frozenset(i for i, name in enumerate(headers) if name in {"runs", "loss"})
+    blocks.append(Table(headers, rows, right, styles, frozenset({0}), leave=(1, 2)))
     if len(shown) < len(history.stretches):
         more = len(history.stretches) - len(shown)
         blocks.append(Line(f"{more} earlier changes; --all shows them", "quiet", 1))
     return blocks
 
 
-def _row(stretch: Stretch, *, expected: bool) -> list[str]:
-    row = [stretch.first, short_time(stretch.since), str(stretch.runs), _cell(stretch.output)]
-    if expected:
-        row.append(_cell(stretch.expected))
-    return [*row, _RIGHT[stretch.correct], "; ".join(stretch.changes)]
-
-
 def _cell(value: Any) -> str:
-    from corrida.runs.numbers import format_number
+    from corrida.analysis.items_values import format_answer
 
-    if value is None:
-        return "–"
-    return format_number(value) if isinstance(value, float) else " ".join(str(value).split())
+    return " ".join(format_answer(value).split())

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("reference", required=False)
 @click.option("--wrong", is_flag=True, help="Only items whose answer is wrong.")
+@click.option("--worst", is_flag=True, help="The greatest loss first; items without a loss last.")
 @click.option(
     "--where", metavar="EXPR", help="Only items that fit, as in \"score < 0.5 AND output = '5434'\"."
 )
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
 @json_option
 @store_option
 def items(
-    reference: str | None, *, wrong: bool, where: str | None, ids: tuple[str, ...], flaky: bool, pipeline: str | None,
+    reference: str | None, *, wrong: bool, worst: bool, where: str | None, ids: tuple[str, ...], flaky: bool, pipeline: str | None,
     limit: int | None, columns: str | None, as_json: bool, store: str | None,
 ) -> int:  # fmt: skip
-    """List the items of a run: what came out, what was expected.
+    """List the items of a run: what came out, what was expected; numbers with six digits, with --json all of them.
 
     --where takes SQL over the columns of the items. With --flaky, RUN means the runs that were given the same.
     """
@@ -55,7 +56,7 @@ def items(
     if limit is None and on_terminal() and not as_json:
         limit = 50
     if flaky:
-        if wrong or where or ids or columns:
+        if wrong or worst or where or ids or columns:
             raise click.UsageError("--flaky goes with a run, --pipeline, --limit and --json only")
         return _show_flaky(opened, reference, pipeline, limit, as_json=as_json)
     run = opened.get(reference or "latest", pipeline=pipeline)
@@ -65,6 +66,8 @@ def items(
         say(f"the run {run.id} has no items", err=True)
         return 0
     frame = _chosen(run, wrong=wrong, where=where, ids=ids)
+    if worst:
+        frame = _by_loss(frame, run)
     if columns:
         from corrida.errors import InvalidData
 
@@ -79,19 +82,27 @@ def items(
     if as_json:
         print_json(frame.to_dicts())
         return 0
-    from corrida.analysis.blocks import Line, Table
+    show_blocks(_blocks(frame, total, list(frame.columns) if columns else _readable_columns(frame.columns)))
+    return 0
 
-    names = list(frame.columns) if columns else _readable_columns(frame.columns)
-    rows = [[_item_cell(row[name]) for name in names] for row in frame.iter_rows(named=True)]
+
+def _blocks(frame: pl.DataFrame, total: int, names: Sequence[str]) -> list[Block]:
+    """Return items as a table with the columns ``names``, and how many of ``total`` are not shown."""
+    from corrida.analysis.blocks import Line, Table
+    from corrida.analysis.items_values import are_measurements
+
+    rows = [[_item_cell(row[name], name) for name in names] for row in frame.iter_rows(named=True)]
     styles = _item_styles(frame)
     whole = frozenset({names.index("item_id")} if "item_id" in names else ())
-    numbers = frozenset(i for i, name in enumerate(names) if frame.schema[name].is_numeric())
+    measured = {"output", "expected"} if are_measurements(frame) else set()
+    numbers = frozenset(
+        i for i, name in enumerate(names) if name in measured or frame.schema[name].is_numeric()
+    )
     hint = "--columns chooses"
     blocks: list[Block] = [Table(names, rows, numbers, styles, whole, hint=hint)]
     if frame.height < total:
         blocks.append(Line(f"… {total - frame.height} more; -n {total} shows all", "quiet", 1))
-    show_blocks(blocks)
-    return 0
+    return blocks
 
 
 def _show_flaky(
@@ -127,7 +138,7 @@ def _show_flaky(
         blocks.append(Line("every item has the same answer in all of them", "good"))
     else:
         headers = ["item_id", "configuration", "runs", "answers", "agree", "right", "most frequent answer"]
-        rows = [[_item_cell(value) for value in row] for row in frame.iter_rows()]
+        rows = [[_item_cell(value, "") for value in row] for row in frame.iter_rows()]
         blocks.append(Table(headers, rows, frozenset({1, 2, 3, 4, 5}), (), frozenset({0})))
         if frame.height < found.frame.height:
             more = found.frame.height - frame.height
@@ -139,7 +150,7 @@ def _show_flaky(
 def _chosen(run: RunRecord, *, wrong: bool, where: str | None, ids: Sequence[str]) -> pl.DataFrame:
     import polars as pl
 
-    from corrida.analysis.items_values import correctness
+    from corrida.analysis.items_values import are_measurements, correctness
     from corrida.errors import InvalidData
 
     frame = run.items()
@@ -150,10 +161,34 @@ def _chosen(run: RunRecord, *, wrong: bool, where: str | None, ids: Sequence[str
                 f"the run {run.id} has no item {', '.join(ids)}; `corrida items {run.id}` lists them"
             )
     if wrong and not frame.is_empty():
+        if are_measurements(run.items() if ids else frame):
+            raise InvalidData(
+                f"the items of the run {run.id} are near or far, not right or wrong; --worst puts the greatest loss first"
+            )
         if "correct" not in frame.columns and not {"output", "expected"} <= set(frame.columns):
-            raise InvalidData(f"the items of the run {run.id} do not say what is correct (no column correct)")
+            also = "; --worst puts the greatest loss first" if "loss" in frame.columns else ""
+            raise InvalidData(
+                f"the items of the run {run.id} do not say what is correct (no column correct){also}"
+            )
         frame = frame.filter(~correctness(frame, f"the run {run.id}"))
     return _where(frame, where) if where is not None else frame
+
+
+def _by_loss(frame: pl.DataFrame, run: RunRecord) -> pl.DataFrame:
+    """Return the rows by their loss, the greatest first.
+
+    Raises:
+        InvalidData: the items have no losses, or no numbers there.
+    """
+    from corrida.errors import InvalidData
+
+    if "loss" not in frame.columns or not frame.schema["loss"].is_numeric():
+        raise InvalidData(f"the items of the run {run.id} have no loss (no column loss with numbers)")
+    losses = frame.select("loss").fill_nan(None)
+    order = losses["loss"].rank("ordinal", descending=True)
+    return (
+        frame.with_columns(_order=order).sort("_order", nulls_last=True, maintain_order=True).drop("_order")
+    )
 
 
 def _where(frame: pl.DataFrame, condition: str) -> pl.DataFrame:
@@ -200,14 +235,15 @@ def _readable_columns(names: Sequence[str]) -> list[str]:
     return first + [n for n in names if n not in first][: max(0, 9 - len(first))]
 
 
-def _item_cell(value: Any) -> str:
+def _item_cell(value: Any, column: str) -> str:
+    from corrida.analysis.items_values import format_answer
     from corrida.runs.numbers import format_number
 
-    if value is None:
-        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return format_number(value) if isinstance(value, float) else " ".join(str(value).split())
+    if isinstance(value, float) and column not in {"output", "expected"}:
+        return format_number(value)
+    return " ".join(format_answer(value).split())
 
 
 def _item_styles(frame: pl.DataFrame) -> list[Style]:

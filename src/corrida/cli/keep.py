@@ -20,7 +20,7 @@ from corrida.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from corrida.analysis.blocks import Block
+    from corrida.analysis.blocks import Block, Style
     from corrida.runs.store import Store
     from corrida.runs.verify import Verification
 
@@ -76,13 +76,15 @@ def _verify_blocks(results: Sequence[Verification], folder: str) -> list[Block]:
         return [Line(f"no runs in {folder}/ yet; nothing was verified", "warning")]
     blocks: list[Block] = []
     for result in results:
-        if not result.intact:
-            blocks.append(Line(result.run or "the store itself", "bad"))
+        left_over = any(p.finding == "left over" for p in result.problems)
+        if left_over or not result.intact:
+            style: Style = "warning" if result.intact else "bad"
+            blocks.append(Line(result.run or "the store itself", style))
             for problem in result.problems:
                 detail = f" ({problem.detail})" if problem.detail else ""
-                blocks.append(Line(f"{problem.finding}: {problem.file}{detail}", "bad", 1))
+                blocks.append(Line(f"{problem.finding}: {problem.file}{detail}", style, 1))
     runs = [r for r in results if r.run is not None]
-    waiting = [r for r in runs if r.problems and r.intact]
+    waiting = [r for r in runs if any(p.finding == "not ended" for p in r.problems)]
     blocks += [Line(f"not ended: {r.run}", "quiet") for r in waiting]
     ended = len(runs) - len(waiting)
     damaged = sum(not r.intact for r in runs)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from corrida.runs.run_file import Column
     from corrida.runs.store import Store
 
+_HAS = "has"  # what the folder of a run has, looked up when it is shown: predictions come after the end
 _STATUS_STYLE: dict[str, Style] = {
     "failed": "bad",
     "crashed": "bad",
@@ -57,9 +58,15 @@ def list_(
     opened = project.store()
     if limit is None and on_terminal() and not everything and not as_json:
         limit = 30
+    # Without a filter every child has its parent here; with one, it is folded where the parent fits as well.
+    top_only = not (everything or as_json or filter_)
     # One more than is shown tells whether there are more.
     runs = opened.runs(
-        filter=filter_, order_by=sort, limit=None if limit is None else limit + 1, pipeline=pipeline
+        filter=filter_,
+        order_by=sort,
+        limit=None if limit is None else limit + 1,
+        pipeline=pipeline,
+        children=not top_only,
     )
     more = limit is not None and len(runs) > limit
     shown = list(runs[:limit])
@@ -73,7 +80,7 @@ def list_(
     sorted_by = [name for name, _ in compile_order(sort)] if sort else []
     if not shown:
         if chosen and opened.catalog.count():
-            hint = _unknown_names(opened, filter_) if filter_ else ""
+            hint = _other_pipelines(opened, pipeline) or (_unknown_names(opened, filter_) if filter_ else "")
             say(f"no run fits{hint}; `corrida list` shows all", err=True)
         else:
             folder = project.store_folder.name
@@ -82,13 +89,26 @@ def list_(
                 err=True,
             )
         return 0
-    folded, families = (shown, {}) if everything else _fold(shown)
-    blocks: list[Block] = [_runs_table(folded, columns, families, sorted_by)]
+    if top_only:
+        families = opened.catalog.children([run.id for run in shown], pipeline)
+    else:
+        shown, families = (shown, {}) if everything else _fold(shown)
+    blocks: list[Block] = [_runs_table(shown, columns, families, sorted_by)]
     if more:
-        count = "" if chosen else f"{opened.catalog.count() - len(shown)} "  # as fresh as the runs above
+        there = len(shown) + sum(families.values())
+        count = "" if chosen else f"{opened.catalog.count() - there} "  # as fresh as the runs above
         blocks.append(Line(f"… {count}more; --all shows every run", "quiet", 1))
     show_blocks(blocks)
     return 0
+
+
+def _other_pipelines(store: Store, name: str | None) -> str:
+    """Say of which pipelines there are runs when there is none of ``name``: a project calls them by names of its own."""
+    there = store.catalog.pipelines()
+    if name is None or name in there:
+        return ""
+    some = ", ".join(sorted(there)[:5]) + (" and more" if len(there) > 5 else "")
+    return f" (there are runs of {some}, none of {name})"
 
 
 def _unknown_names(store: Store, text: str) -> str:
@@ -116,25 +136,54 @@ def _runs_table(
         (name.removeprefix("metrics."), name) for name in sorted_by if name not in {f for _, f in fields}
     ]
     names = [field for _, field in fields]
-    primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
+    primary = _results(runs, names)
     numbers = {i for i, f in enumerate(names) if f.startswith("metrics.") or f in {"duration", "seed"}}
+    numbers |= {i for i, f in enumerate(names) if f.startswith("params.") and _are_numbers(runs, f)}
     return Table(
         [header for header, _ in fields],
         [_cells(run, names, families) for run in runs],
         right=frozenset(numbers),
         styles=[_STATUS_STYLE.get(run.status, "plain") for run in runs],
         whole=frozenset(i for i, f in enumerate(names) if f in {"id", "parent"}),
-        leave=() if columns else _least_wanted(names, primary),
+        leave=() if columns else _least_wanted(names, primary, states={run.status for run in runs}),
         hint="--columns chooses",
     )
 
 
-def _least_wanted(names: Sequence[str], primary: set[str]) -> list[int]:
-    """Return columns in the order in which a narrow terminal does without them."""
+def _are_numbers(runs: Sequence[RunRecord], field: str) -> bool:
+    name = field.removeprefix("params.")
+    values = [value for run in runs if (value := run.params.get(name)) is not None]
+    return bool(values) and all(isinstance(value, int | float) for value in values)
+
+
+def _results(runs: Sequence[RunRecord], names: Sequence[str]) -> set[str]:
+    """Return the columns of the metrics that decide; where none of those is shown, of all that can be good or bad."""
+    from corrida.analysis.directions import direction_of
+
+    primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
+    if not primary.isdisjoint(names):
+        return primary
+    directions = {name: way for run in runs for name, way in run.directions.items()}
+    metrics = [name for name in names if name.startswith("metrics.")]
+    return {name for name in metrics if direction_of(name.removeprefix("metrics."), directions)}
+
+
+def _least_wanted(names: Sequence[str], primary: set[str], states: set[str]) -> list[int]:
+    """Return columns in the order in which a narrow terminal does without them.
+
+    Of pipelines that show what their runs have, that and what stands before it is wanted most; the status more than
+    anything where a run is not finished.
+    """
+    first = max((names.index(name) for name in ("created", "seed") if name in names), default=-1) + 1
+    own = range(first, names.index(_HAS) + 1) if _HAS in names else range(0)
 
     def rank(i: int) -> tuple[int, int]:
+        if i in own:
+            return (8, -i)
         if names[i].startswith("metrics."):
             return (5 if names[i] in primary else 1, -i)
+        if names[i].startswith("findings."):
+            return (4, -i)
         order = {
             "source": 0,
             "seed": 2,
@@ -142,7 +191,7 @@ def _least_wanted(names: Sequence[str], primary: set[str]) -> list[int]:
             "pipeline": 3,
             "notes": 4,
             "description": 6,
-            "status": 7,
+            "status": 7 if states <= {"finished"} else 9,
         }
         return (order.get(names[i], 1), -i)
 
@@ -165,7 +214,8 @@ def _fold(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], dict[str, int]]:
 def _chosen_fields(columns: str) -> list[tuple[str, str]]:
     from corrida.runs.query import compile_order
 
-    return [(f.removeprefix("metrics.").removeprefix("params."), f) for f, _ in compile_order(columns)]
+    chosen = compile_order(columns, more=[_HAS])
+    return [(f.removeprefix("metrics.").removeprefix("params."), f) for f, _ in chosen]
 
 
 def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
@@ -178,7 +228,8 @@ def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     own = _pipeline_columns(runs)
     if own:
         fields = [f for f in fields if f[1] != "pipeline"]
-        fields += [(c.header, c.field) for c in own if c.field not in {f for _, f in fields}]
+        taken = {field for _, field in fields}
+        fields += [(c.header, c.field) for c in own if c.field not in taken and _any_has(runs, c.field)]
     else:
         names = dict.fromkeys(r.primary_metric.name for r in runs if r.primary_metric)
         names |= dict.fromkeys(m for r in runs if not r.primary_metric for m in list(r.metrics)[:3])
@@ -187,6 +238,11 @@ def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
         if any(_text(run, name) for run in runs) and name not in {f for _, f in fields}:
             fields.append((name, name))
     return fields
+
+
+def _any_has(runs: Sequence[RunRecord], field: str) -> bool:
+    """Tell whether one of the runs has a value to show: a column of dashes says nothing of these."""
+    return any(run.has() if field == _HAS else run.as_row().get(field) not in {None, ""} for run in runs)
 
 
 def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[Column]:
@@ -198,6 +254,8 @@ def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[Column]:
 
 def _cells(run: RunRecord, fields: Sequence[str], families: dict[str, int]) -> list[str]:
     row = run.as_row()
+    if _HAS in fields:
+        row[_HAS] = ", ".join(run.has())
     return [_cell(run, row.get(field), field, families) for field in fields]
 
 
@@ -234,6 +292,8 @@ def _text(run: RunRecord, field: str) -> str:
 @store_option
 def show(reference: str, *, as_json: bool, store: str | None) -> int:
     """Show one run: what it was, what came out, and which files it keeps."""
+    from corrida.cli.run_report import models_of, run_blocks
+
     run = open_store(store).get(reference)
     if as_json:
         whole = run.as_json()
@@ -245,9 +305,9 @@ def show(reference: str, *, as_json: bool, store: str | None) -> int:
                 "artifacts": run.artifacts(),
             }
             whole["files"] = content.files
+            whole["models"] = models_of(run)
+            whole["predictions"] = run.predictions()
         print_json(whole)
         return 0
-    from corrida.cli.run_report import run_blocks
-
     show_blocks(run_blocks(run))
     return 0

@@ -34,6 +34,7 @@ COMMANDS: dict[str, Entry] = {
         "corrida.cli.run:train", "Run the forecasting pipeline (run forecasting).", "Run", hidden=True
     ),
     "exec": Entry("corrida.cli.run:exec_", "Run any command and keep the run.", "Run"),
+    "predict": Entry("corrida.cli.predict:predict", "Predict with the models of a run.", "Run"),
     "pipelines": Entry("corrida.cli.project:pipelines", "List the pipelines that can be run.", "Run"),
     "list": Entry("corrida.cli.look:list_", "List runs, the newest first.", "Look"),
     "list-runs": Entry("corrida.cli.look:list_", "List runs (the same as list).", "Look", hidden=True),
@@ -64,6 +65,8 @@ COMMANDS: dict[str, Entry] = {
     "impact": Entry("corrida.cli.lineage:impact", "List every result that a run made.", "Serve"),
     "stamp": Entry("corrida.cli.stamp:stamp", "Write a run id onto the rows of your database.", "Mark"),
     "aliases": Entry("corrida.cli.mark:aliases", "List aliases and their history.", "Mark"),
+    "export": Entry("corrida.cli.exchange:export", "Send runs to MLflow.", "Exchange"),
+    "import": Entry("corrida.cli.exchange:import_", "Bring runs of MLflow into the store.", "Exchange"),
     "verify": Entry("corrida.cli.keep:verify", "Recompute digests and say what was altered.", "Keep"),
     "doctor": Entry("corrida.cli.doctor:doctor", "Look at store, project and installation.", "Keep"),
     "index": Entry("corrida.cli.keep:index", "Write index.json anew from the folders.", "Keep"),

@@ -15,6 +15,7 @@ from corrida.cli.common import (
     show_blocks,
     store_option,
 )
+from corrida.runs.alias import DEFAULT_ALIAS
 
 
 @click.command()
@@ -51,11 +52,20 @@ def tag(reference: str, tags: tuple[str, ...], *, store: str | None) -> int:
 
 @click.command()
 @click.argument("reference")
-@click.option("--alias", default="production", show_default=True, help="The alias, without @.")
+@click.argument("named", required=False, metavar="[@ALIAS]")
+@click.option("--alias", metavar="TEXT", help="The same as @ALIAS, without @.  [default: production]")
 @click.option("--reason", metavar="TEXT", help="Why.")
 @click.option("--force", is_flag=True, help="Also against the rules of the gate; takes a --reason.")
 @store_option
-def promote(reference: str, *, alias: str, reason: str | None, force: bool, store: str | None) -> int:
+def promote(
+    reference: str,
+    named: str | None,
+    *,
+    alias: str | None,
+    reason: str | None,
+    force: bool,
+    store: str | None,
+) -> int:
     """Point an alias to a finished run; @production, unless another is named.
 
     Where corrida.toml has rules in [gate], they must let the run pass, compared with the run that carries the alias
@@ -63,6 +73,9 @@ def promote(reference: str, *, alias: str, reason: str | None, force: bool, stor
     """
     from corrida.gating import promote as promote_by_rules
 
+    if named is not None and alias is not None:
+        raise click.UsageError("@ALIAS and --alias say the same; give one")
+    alias = named or alias or DEFAULT_ALIAS
     project = open_project(store)
     done = promote_by_rules(
         project.store(), project.settings, reference, alias.removeprefix("@"), reason, force=force

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
 _SHOW_AFTER = 0.4
 
 
-def terminal_progress(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
+def terminal_progress(items: Iterable[T], total: int | None, label: str | Callable[[], str]) -> Iterator[T]:
     """Pass items through; work that takes more than a moment gets a bar on standard error."""
     if not sys.stderr.isatty():
         yield from items
@@ -31,7 +31,9 @@ def terminal_progress(items: Iterable[T], total: int | None, label: str) -> Iter
     yield from _with_bar(iterator, done, total, label)
 
 
-def _with_bar(items: Iterator[T], done: int, total: int | None, label: str) -> Iterator[T]:
+def _with_bar(
+    items: Iterator[T], done: int, total: int | None, label: str | Callable[[], str]
+) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -53,10 +55,16 @@ def _with_bar(items: Iterator[T], done: int, total: int | None, label: str) -> I
         TextColumn("left"),
         TimeRemainingColumn(),
     )
+
+    def said() -> str:
+        return printable((label() if callable(label) else label) or "working")
+
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(printable(label or "working"), total=total, completed=done, rate="")
+        task = bar.add_task(said(), total=total, completed=done, rate="")
         started = time.monotonic()
         for seen, item in enumerate(items, 1):
             yield item
             rate = seen / max(1e-9, time.monotonic() - started)
-            bar.update(task, advance=1, rate=f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
+            bar.update(
+                task, advance=1, description=said(), rate=f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+            )

@@ -20,7 +20,7 @@ from corrida.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from corrida.execute import Executed, RunOptions
+    from corrida.execute import Executed, Interrupted, RunOptions
     from corrida.project import Project
 
 _METRICS_AT_MOST = 30
@@ -68,47 +68,132 @@ def _run_options(function: F) -> F:
     return function
 
 
+def _work_options(function: F) -> F:
+    options = [
+        click.option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with a run that was killed, interrupted or failed: a new run of the same inputs.",
+        ),
+        click.option(
+            "--executor",
+            metavar="WHERE",
+            help="Where its tasks run: serial, local (processes), ray, ray://auto or ray://HOST:PORT.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(0),
+            metavar="N",
+            help="Tasks at once; 0 is the number of cores [default: as the pipeline says].",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 @click.command()
-@click.argument("pipeline")
+@click.argument("pipeline", required=False)
 @click.option(
     "--items", metavar="FILE", help="Only the items of this file: ids, one a line, or a table or JSON list."
 )
 @click.option(
     "--sweep", metavar="WHAT", help="Short for --set sweep.over=WHAT, of pipelines that sweep: threshold."
 )
+@_work_options
 @_run_options
 def run(
-    pipeline: str, items: str | None, sweep: str | None, *, as_json: bool, store: str | None, **given: Any
+    pipeline: str | None,
+    items: str | None,
+    sweep: str | None,
+    *,
+    as_json: bool,
+    store: str | None,
+    **given: Any,
 ) -> int:
     """Run PIPELINE, a name of corrida.toml or of `corrida pipelines`, and keep the run.
 
-    Files and values given here win over those of corrida.toml.
+    Files and values given here win over those of corrida.toml. With --resume the PIPELINE need not be named.
     """
+    if pipeline is None and given["resume"] is None:
+        raise click.UsageError(
+            "name a pipeline (`corrida pipelines` lists them), or give --resume RUN",
+            click.get_current_context(),
+        )
     if sweep is not None:
         given["overrides"] = (*given["overrides"], f"sweep.over={sweep}")
     return _run_pipeline(pipeline, items, as_json=as_json, store=store, given=given)
 
 
 def _run_pipeline(
-    pipeline: str, items: str | None, *, as_json: bool, store: str | None, given: dict[str, Any]
+    pipeline: str | None, items: str | None, *, as_json: bool, store: str | None, given: dict[str, Any]
 ) -> int:
     from corrida.cli.progress import terminal_progress
-    from corrida.execute import relative_to_project, run_pipeline
+    from corrida.execute import Interrupted, relative_to_project, run_pipeline
 
     project = open_project(store)
+    resumed = given.pop("resume")
+    if resumed is not None:
+        _refuse_inputs(given, items)
     options = _options(project, given, items=relative_to_project(project, items) if items else None)
-    done = run_pipeline(project, pipeline, options, argv=command_line(), progress=terminal_progress)
+    try:
+        if resumed is not None:
+            from corrida.replay.resume import resume
+
+            old = project.store().get(resumed)
+            done = resume(
+                project, old, options, pipeline=pipeline, argv=command_line(), progress=terminal_progress
+            )
+        else:
+            assert pipeline is not None  # noqa: S101 - looked at by whoever called
+            done = run_pipeline(project, pipeline, options, argv=command_line(), progress=terminal_progress)
+    except Interrupted as interrupt:
+        raise KeyboardInterrupt(_how_to_go_on(interrupt, store)) from None
     _report(project, done, as_json=as_json)
     return _not_stamped(done)
+
+
+def _refuse_inputs(given: dict[str, Any], items: str | None) -> None:
+    """Refuse with --resume what would make another run of it."""
+    names = {"configs": "--config", "overrides": "--set", "source": "--source", "no_save": "--no-save"}
+    asked = [option for name, option in names.items() if given[name]]
+    asked += ["--seed"] if given["seed"] is not None else []
+    asked += ["--items"] if items else []
+    if asked:
+        raise click.UsageError(
+            f"--resume goes on with the inputs of the run, so {asked[0]} has no place beside it; leave it out",
+            click.get_current_context(),
+        )
+
+
+def _how_to_go_on(interrupt: Interrupted, store: str | None) -> str:
+    import shlex
+
+    command = ["corrida", "run", "--resume", interrupt.run_id, *(["--store", store] if store else [])]
+    return f"{interrupt}; {interrupt.run_id} keeps what was done; go on with: {shlex.join(command)}"
 
 
 @click.command()
 @click.option(
     "--items", metavar="FILE", help="Only the items of this file: ids, one a line, or a table or JSON list."
 )
+@_work_options
+@click.option("--horizon", type=int, metavar="N", help="Short for --set horizon=N: steps ahead.")
+@click.option("--max-steps", type=int, metavar="N", help="Short for --set max_steps=N: of a network.")
 @_run_options
-def train(items: str | None, *, as_json: bool, store: str | None, **given: Any) -> int:
+def train(
+    items: str | None,
+    *,
+    horizon: int | None,
+    max_steps: int | None,
+    as_json: bool,
+    store: str | None,
+    **given: Any,
+) -> int:
     """Run the forecasting pipeline and keep the run: `corrida run forecasting`."""
+    for key, value in (("horizon", horizon), ("max_steps", max_steps)):
+        if value is not None:
+            given["overrides"] = (*given["overrides"], f"{key}={value}")
     return _run_pipeline("forecasting", items, as_json=as_json, store=store, given=given)
 
 

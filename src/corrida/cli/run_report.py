@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table
 from corrida.cli.common import short_duration, short_time
+from corrida.errors import CorridaError
 from corrida.runs import layout
 from corrida.runs.annotations import read_annotations
 from corrida.runs.history import read_calls
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from corrida.runs.record import RunRecord
 
 _SHOWN = 40
+_TAG_SHOWN = 100  # characters of a tag
 _NAMES = 13  # width of the names of facts, with the blank after them
 
 
@@ -39,6 +41,8 @@ def run_blocks(run: RunRecord) -> list[Block]:
         blocks += [Heading("Items"), Line(text, "plain", 1)]
     if run.status != "unreadable":
         blocks += _inputs(run)
+        blocks += _models(run)
+        blocks += _predictions(run)
         blocks += _listed("Files", run.artifacts())
     return blocks
 
@@ -62,8 +66,9 @@ def _head(run: RunRecord) -> list[Block]:
         ("created", short_time(run.created)),
         ("duration", short_duration(run.duration) if run.duration is not None else None),
         ("seed", None if run.seed is None else str(run.seed)),
-        ("tags", ", ".join(f"{k}={v}" for k, v in run.tags.items())),
+        ("tags", ", ".join(f"{k}={_short(v)}" for k, v in run.tags.items())),
         ("parent", run.parent),
+        ("resumes", run.resumed_from),
         ("command", shlex.join(run.argv)),
         ("code", _code(run)),
     ]
@@ -100,6 +105,11 @@ def _steps(run: RunRecord) -> list[Block]:
     return [Heading("Steps"), Line(f"{calls} logging call{'s' if calls != 1 else ''}", "plain", 1), table]
 
 
+def _short(value: str) -> str:
+    """Return a tag's value as it fits into a list of tags; MLflow keeps whole documents in tags."""
+    return value if len(value) <= _TAG_SHOWN else f"{value[: _TAG_SHOWN - 1]}…"
+
+
 def _fact(name: str, value: str, style: Style = "plain") -> Line:
     return Line(name.ljust(_NAMES) + value, style, 1, hang=_NAMES)
 
@@ -133,6 +143,72 @@ def _inputs(run: RunRecord) -> list[Block]:
         )
         blocks += [Heading("Data"), table]
     return blocks
+
+
+def models_of(run: RunRecord) -> list[dict[str, object]]:
+    """Return what each fitted model in the folder says of itself; one that says nothing has its name only."""
+    from corrida.pipelines.model_files import read_facts
+
+    folder = run.dir / layout.MODELS_DIR
+    found: list[dict[str, object]] = []
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if entry.name[0] != ".")
+    except OSError:
+        return []
+    for entry in entries:
+        about: dict[str, object] = {"name": entry.name}
+        if entry.is_dir():
+            try:
+                facts = read_facts(entry)
+                about |= {"format": facts.format, "libraries": facts.libraries}
+            except CorridaError:
+                pass
+        found.append(about)
+    return found
+
+
+def _models(run: RunRecord) -> list[Block]:
+    models = models_of(run)
+    if not models:
+        return []
+    rows = []
+    for model in models[:_SHOWN]:
+        libraries = model.get("libraries")
+        written = (
+            [f"{name} {version}" for name, version in libraries.items()]
+            if isinstance(libraries, dict)
+            else []
+        )
+        rows.append([str(model["name"]), str(model.get("format", "–")), ", ".join(written) or "–"])
+    blocks: list[Block] = [Heading("Models"), Table(("model", "format", "written with"), rows)]
+    more = len(models) - len(rows)
+    return [*blocks, Line(f"… {more} more", "quiet", 1)] if more else blocks
+
+
+def _predictions(run: RunRecord) -> list[Block]:
+    """Return what was predicted since the run ended, the newest first."""
+    predictions = run.predictions()[::-1]
+    if not predictions:
+        return []
+    rows = []
+    for one in predictions[:_SHOWN]:
+        options = ", ".join(
+            name
+            if value is True
+            else f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
+            for name, value in one.options.items()
+        )
+        data = ", ".join(entry.path for entry in one.data)
+        alias = f"@{one.alias}" if one.alias else "–"
+        rows.append([one.file, short_time(one.created), str(one.rows), alias, options or "–", data or "–"])
+    table = Table(
+        ("prediction", "made", "rows", "as", "options", "data"),
+        rows,
+        frozenset({2}),
+        whole=frozenset({0}),
+    )
+    more = len(predictions) - len(rows)
+    return [Heading("Predictions"), table, *([Line(f"… {more} more", "quiet", 1)] if more else [])]
 
 
 def _listed(heading: str, lines: Sequence[str]) -> list[Block]:

@@ -7,7 +7,9 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from corrida.demos.evaluation_story import EVALUATION
+from corrida.demos.forecasting_story import FORECASTING
 from corrida.demos.matching_story import MATCHING
+from corrida.demos.model_search_story import MODEL_SEARCH
 from corrida.demos.risk_story import RISK
 from corrida.demos.story import Command, Demo, Generate, Replace
 from corrida.demos.verdicts_story import VERDICTS
@@ -16,18 +18,30 @@ from corrida.runs.files import explained
 
 __all__ = ["DEMOS", "Command", "Demo", "Generate", "Replace", "find_demo", "lay_out", "read_step"]
 
-DEMOS = {demo.name: demo for demo in (MATCHING, VERDICTS, EVALUATION, RISK)}
+DEMOS = {demo.name: demo for demo in (MATCHING, VERDICTS, EVALUATION, FORECASTING, MODEL_SEARCH, RISK)}
 
 
-def find_demo(name: str) -> Demo:
+def find_demo(name: str, *, neural: bool = False) -> Demo:
     """Return a demo by name.
 
+    Args:
+        name: of the demo.
+        neural: with neural networks.
+
     Raises:
-        NotFound: there is none of that name.
+        NotFound: there is none of that name, or none with networks.
+        MissingExtra: what it needs is not installed.
     """
     if name not in DEMOS:
         raise NotFound(f"there is no demo {name!r}; there are {', '.join(DEMOS)}")
-    return DEMOS[name]
+    demo = DEMOS[name]
+    if neural:
+        if demo.neural is None:
+            others = ", ".join(one for one in DEMOS if DEMOS[one].neural)
+            raise NotFound(f"the demo {name} has no networks; leave --neural out, or take {others}")
+        demo = demo.neural
+    demo.require()
+    return demo
 
 
 def lay_out(demo: Demo, folder: Path) -> None:

@@ -59,7 +59,7 @@ EVALUATION = Demo(
         Command("What holds over the seeds.", ("aggregate", "--tag", "sweep=seeds"), optional=(_PAGE,)),
     ),
     (
-        "open runs/run_seed1/report.md or report.html",
+        "open runs/run_seed1/report.md (and report.html, with the extra report)",
         "edit config/evaluation.yaml, as by a line  sweep: {over: threshold}  then:",
         "corrida run classroom --seed 2",
         "corrida compare --latest",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from corrida.errors import MissingExtra
+
 
 class Replace(NamedTuple):
     """A step: somebody edits a file of the project; the new content comes from the demo's ``steps`` folder."""
@@ -83,6 +85,7 @@ class Demo(NamedTuple):
         name: how it is called, and the folder in this package whose ``steps`` it uses.
         project: the folder in this package that is laid out.
         needs: what it cannot do without.
+        neural: the same with neural networks, where there is that.
     """
 
     name: str
@@ -91,6 +94,17 @@ class Demo(NamedTuple):
     steps: tuple[Replace | Command | Generate, ...]
     next_steps: tuple[str, ...]
     needs: tuple[Optional, ...] = ()
+    neural: Demo | None = None
+
+    def require(self) -> None:
+        """Look whether all that the demo needs is installed.
+
+        Raises:
+            MissingExtra: something is not; it says what to install.
+        """
+        for one in self.needs:
+            if not one.installed:
+                raise MissingExtra(one.missing)
 
     def left_out(self) -> list[str]:
         """Return a sentence for everything that the demo leaves out, as it is not installed."""

@@ -24,8 +24,15 @@ PURPOSES: Final = {
     "semantic": "the better sentence encoder for the evaluation pipeline, with torch",
     "endpoint": "language models and embeddings behind an OpenAI-compatible endpoint",
     "report": "figures, and reports as pages that stand alone",
+    "forecasting": "statistical models and LightGBM of the forecasting pipeline",
+    "neural": "networks of the forecasting pipeline, with torch",
+    "search": "the model search: scikit-learn, XGBoost, LightGBM, Optuna",
+    "parallel": "tasks in several processes",
+    "ray": "tasks on a Ray cluster",
+    "mlflow": "MLflow: its client writing runs, export, import",
     "database": "items from SQLite or PostgreSQL, and run ids stamped onto their rows",
 }
+_PIPELINE_EXTRAS: Final = {"forecasting": "forecasting", "model_search": "search"}
 _FOR_DEVELOPERS: Final = frozenset({"dev"})
 _MUCH_CACHE = 1_000_000_000
 _CHECKED_UP_TO = 500_000_000
@@ -93,6 +100,10 @@ def needed_extras(subject: Subject) -> Iterator[Finding]:
     """Extras without which a pipeline of the project cannot run."""
     there = {extra.name: extra for extra in extras()}
     for name, pipeline in subject.project.settings.pipelines.items():
+        needed = there.get(_PIPELINE_EXTRAS.get(pipeline.uses or name, ""))
+        if needed is not None and needed.missing:
+            what = f"it runs {pipeline.uses or name}: {'; '.join(needed.missing)}"
+            yield Finding("error", f"pipeline {name}", what, f"`pip install 'corrida[{needed.name}]'`")
         if any(map(is_address, pipeline.data)) and (extra := there.get("database")) and extra.missing:
             what = f"its data lie in a database: {'; '.join(extra.missing)}"
             yield Finding("error", f"pipeline {name}", what, "`pip install 'corrida[database]'`")

@@ -34,6 +34,8 @@ class RunOptions:
         save: keep the run.
         stamp: write the id of the run onto the rows of the database; None leaves it to corrida.toml.
         add_column: add the column for it where the table lacks it.
+        executor: where the tasks of a pipeline run; None leaves it to the pipeline.
+        jobs: how many of them at once; 0 is the number of cores, None leaves it to the pipeline.
     """
 
     configs: Sequence[str] = ()
@@ -50,6 +52,20 @@ class RunOptions:
     save: bool = True
     stamp: bool | None = None
     add_column: bool = False
+    executor: str | None = None
+    jobs: int | None = None
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a pipeline, whose run is kept as failed.
+
+    Attributes:
+        run_id: that run.
+    """
+
+    def __init__(self, run_id: str, said: str = "") -> None:
+        super().__init__(said or "interrupted")
+        self.run_id = run_id
 
 
 @dataclass(frozen=True)

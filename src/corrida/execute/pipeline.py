@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from corrida import __version__
-from corrida.analysis.measures import parse_measure
 from corrida.errors import (
     BadInput,
+    ClusterUnreachable,
     EndpointFailed,
     InvalidData,
     MissingExtra,
@@ -26,15 +27,23 @@ from corrida.errors import (
 from corrida.execute.item_ids import read_item_ids
 from corrida.execute.options import (
     Executed,
+    Interrupted,
     RunOptions,
     asked_for,
     primary_metric,
     working_folder,
 )
+from corrida.execute.recorder import (
+    Progress,
+    RunRecorder,
+    Surroundings,
+    no_progress,
+    record_outcome,
+)
 from corrida.execute.stamping import stamp_target, stamped
 from corrida.launch import begin, code_digests
 from corrida.pipelines.contract import ConfigFile, Data, Outcome, Pipeline
-from corrida.pipelines.model_files import written_model
+from corrida.pipelines.executors import check_executor
 from corrida.pipelines.registry import load_pipeline
 from corrida.project import PipelineSettings, Project
 from corrida.runs import layout
@@ -46,74 +55,10 @@ from corrida.runs.snapshot.configs import relative_name
 from corrida.runs.snapshot.data import data_origin
 
 if TYPE_CHECKING:
-    import polars as pl
-
+    from corrida.runs.record import RunRecord
     from corrida.runs.writer import RunSpec, RunWriter
 
-T = TypeVar("T")
 _ITEM_IDS = "item_ids.txt"
-Progress = Callable[[Iterable[Any], "int | None", str], Iterator[Any]]
-
-
-def no_progress(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
-    """Pass items through without showing anything."""
-    del total, label
-    return iter(items)
-
-
-class RunRecorder:
-    """The Recorder that writes to a run."""
-
-    def __init__(self, writer: RunWriter, progress: Progress) -> None:
-        """Record to ``writer`` and show progress with ``progress``."""
-        self._writer = writer
-        self._progress = progress
-
-    def log(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log step metrics."""
-        self._writer.log(metrics, step)
-
-    def save_text(self, name: str, text: str) -> None:
-        """Save a text file."""
-        self._writer.save_bytes(name, text.encode())
-
-    def save_bytes(self, name: str, data: bytes) -> None:
-        """Save a file."""
-        self._writer.save_bytes(name, data)
-
-    def save_table(self, name: str, frame: pl.DataFrame) -> None:
-        """Save a table as CSV or Parquet, by the suffix of its name."""
-        import io
-
-        buffer = io.BytesIO()
-        if name.endswith(".parquet"):
-            frame.write_parquet(buffer)
-        elif name.endswith(".csv"):
-            frame.write_csv(buffer)
-        else:
-            raise InvalidData(f"the table {name!r} needs the suffix .csv or .parquet")
-        self._writer.save_bytes(name, buffer.getvalue())
-
-    def save_model(
-        self,
-        name: str,
-        write: Callable[[Path], None],
-        *,
-        format: str,  # noqa: A002 - the word for it
-        libraries: Sequence[str] = (),
-        facts: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Save a fitted model as ``models/<name>``; its ``model.json`` comes last, so that half a model is none."""
-        for file, content in written_model(write, format=format, libraries=libraries, facts=facts or {}):
-            self._writer.save_bytes(f"{layout.MODELS_DIR}/{name}/{file}", content)
-
-    def progress(self, items: Iterable[T], *, total: int | None = None, label: str = "") -> Iterator[T]:
-        """Pass items through and show how far the work is."""
-        return self._progress(items, total, label)
-
-    def warn(self, message: str) -> None:
-        """Record a warning."""
-        self._writer.warn(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +73,18 @@ class PipelineWork:
         named: where data files are that the configuration names, by their place relative to the project; the others
             are where it says.
         save: keep the run.
+        executor: where its tasks run, when the person said so.
+        jobs: how many of them at once, likewise.
+        resumed: the run that it goes on with.
         at_end: called with the run when all is logged and nothing sealed yet.
     """
 
     asked: RunSpec
     uses: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    executor: str | None = None
+    jobs: int | None = None
+    resumed: RunRecord | None = None
     item_ids: frozenset[str] | None = None
     named: Mapping[str, Path] = field(default_factory=dict)
     save: bool = True
@@ -193,6 +144,8 @@ def run_pipeline(
         overrides={**settings.set, **options.overrides},
         item_ids=read_item_ids(project.root / options.items) if options.items else None,
         save=options.save,
+        executor=check_executor(options.executor) if options.executor else None,
+        jobs=options.jobs,
     )
     target = stamp_target(project, options, settings, asked.data)
     done = execute_pipeline(project, pipeline, work, progress=progress)
@@ -225,15 +178,23 @@ def execute_pipeline(
             folder=working_folder(project),
             code=code_digests([source_of(work.uses)], project.root),
             corrida=__version__,
+            executor=work.executor,
+            jobs=work.jobs,
         ),
     )
     item_ids = work.item_ids
-    with begin(project.store() if work.save else None, spec) as writer:
+    store = project.store() if work.save else None
+    around = Surroundings(
+        store=store, progress=progress, executor=work.executor, jobs=work.jobs, resumed=work.resumed
+    )
+    with _naming_what_is_interrupted() as begun, begin(store, spec) as writer:
+        begun.append(writer)
+        recorder = RunRecorder(writer, around)
         given = writer.data_files[: len(asked.data)]  # those that the configuration names come after
         data = Data(files=given, named=named, item_ids=item_ids, seed=asked.seed)
         if item_ids is not None:
             writer.save_bytes(_ITEM_IDS, "".join(f"{item_id}\n" for item_id in sorted(item_ids)).encode())
-        outcome = _run(pipeline, data, config, RunRecorder(writer, progress), writer)
+        outcome = _run(pipeline, data, config, recorder, writer)
         if item_ids is not None and writer.status == "running":
             _warn_of_other_items(writer, outcome, item_ids)
         if work.at_end is not None and writer.status == "running":
@@ -241,6 +202,20 @@ def execute_pipeline(
         metrics = writer.metrics
     record = project.store().get(writer.id) if work.save else None
     return Executed(writer.id, record, metrics, outcome.summary, writer.warnings)
+
+
+@contextlib.contextmanager
+def _naming_what_is_interrupted() -> Iterator[list[RunWriter]]:
+    """Let an interruption say which run it left behind, if it left one."""
+    begun: list[RunWriter] = []
+    try:
+        yield begun
+    except KeyboardInterrupt as interrupt:
+        if begun and begun[0].status == "finished":
+            raise KeyboardInterrupt(f"interrupted; {begun[0].id} had finished already") from None
+        if begun and begun[0].keeps:
+            raise Interrupted(begun[0].id, str(interrupt)) from None
+        raise
 
 
 def source_of(target: str) -> str | None:
@@ -255,27 +230,16 @@ def _run(
     before = _names(writer.dir)
     try:
         outcome = pipeline.run(data, config, recorder)
-    except BadInput:
+    except (BadInput, MissingExtra, ClusterUnreachable):
         if _names(writer.dir) == before:
             writer.discard()  # wrong use, noticed before anything was done: not a run
         raise
-    except (StoreError, MissingExtra, EndpointFailed):
+    except (StoreError, EndpointFailed):
         raise
     except Exception as error:
         raise _failed(writer, error) from error
     try:
-        writer.log_metrics(outcome.metrics)
-        if outcome.items is not None:
-            writer.log_items(outcome.items)
-        measures = {name: str(parse_measure(text)) for name, text in outcome.measures.items()}
-        _check_cluster(outcome)
-        writer.describe(
-            summary=outcome.summary,
-            dataset=outcome.dataset,
-            measures=measures,
-            findings=outcome.findings,
-            cluster=outcome.cluster,
-        )
+        record_outcome(writer, outcome)
     except StoreError:
         raise
     except (
@@ -283,16 +247,6 @@ def _run(
     ) as error:  # the work is done, and what it gave cannot be used: that is a run which failed
         raise _failed(writer, error) from error
     return outcome
-
-
-def _check_cluster(outcome: Outcome) -> None:
-    """Refuse a column of clusters that the items lack."""
-    if outcome.cluster is not None and (
-        outcome.items is None or outcome.cluster not in outcome.items.columns
-    ):
-        raise InvalidData(
-            f"the items have no column {outcome.cluster!r}, which the pipeline gives as clusters"
-        )
 
 
 def _warn_of_other_items(writer: RunWriter, outcome: Outcome, item_ids: frozenset[str]) -> None:
@@ -325,7 +279,10 @@ def _failed(writer: RunWriter, error: Exception) -> PipelineFailed:
     kept = (
         f"; the run {writer.id} is kept as failed, and its log.txt has the traceback" if writer.keeps else ""
     )
-    failed = PipelineFailed(f"the pipeline failed{place}: {type(error).__name__}: {error}{kept}")
+    # What a pipeline itself calls its failure needs no place in its code.
+    known = isinstance(error, PipelineFailed)
+    said = str(error) if known else f"the pipeline failed{place}: {type(error).__name__}: {error}"
+    failed = PipelineFailed(f"{said}{kept}")
     failed.run_id = writer.id if writer.keeps else None
     return failed
 

@@ -110,10 +110,13 @@ class Prediction:
     Attributes:
         frame: one row a predicted value.
         notes: what a person should know of it.
+        errors: of the predictions where the truth is in the data, in the columns that training writes of its own errors;
+            None where nobody asked.
     """
 
     frame: pl.DataFrame
     notes: Sequence[str] = ()
+    errors: pl.DataFrame | None = None
 
 
 class Predictor(Protocol):
@@ -145,6 +148,18 @@ class Recorder(Protocol):
 
     def save_bytes(self, name: str, data: bytes) -> None:
         """Save a file such as a picture under ``name``, a path relative to the run folder."""
+        ...
+
+    def append(self, name: str, record: Mapping[str, Any]) -> None:
+        """Append one line of JSON to a file under ``name``; when the call has returned, a kill does not lose it."""
+        ...
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Add parameters that the work itself found, such as the best ones of a search."""
+        ...
+
+    def saved(self, name: str) -> Path | None:
+        """Return where a file or folder lies that was saved under ``name`` (``.`` is the run folder itself), or None."""
         ...
 
     def save_table(self, name: str, frame: pl.DataFrame) -> None:
@@ -204,8 +219,16 @@ class Recorder(Protocol):
         """
         ...
 
-    def progress(self, items: Iterable[T], *, total: int | None = None, label: str = "") -> Iterator[T]:
-        """Pass ``items`` through and show how far the work is, with a rate and the time left."""
+    def progress(
+        self, items: Iterable[T], *, total: int | None = None, label: str | Callable[[], str] = ""
+    ) -> Iterator[T]:
+        """Pass ``items`` through and show how far the work is, with a rate and the time left.
+
+        Args:
+            items: what is worked on.
+            total: how many there are, when it is known.
+            label: what is being done; a function is asked anew after each item.
+        """
         ...
 
     def warn(self, message: str) -> None:

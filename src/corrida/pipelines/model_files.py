@@ -6,7 +6,6 @@ A model is data. A format that can run code when it is read (a pickle) is said t
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +52,7 @@ def written_model(
         libraries: names of the installed packages that wrote it.
         facts: what else is to be said of it; what JSON can hold.
     """
+    import tempfile  # here, since readers write nothing
     from importlib.metadata import version
 
     with tempfile.TemporaryDirectory(prefix="corrida-model-") as temporary:
@@ -121,3 +121,22 @@ def check_model(folder: Path, *, trust: bool = False) -> ModelFacts:
                 f"{name}/{file} was altered since the run; it is not loaded. Restore the run from a copy"
             )
     return facts
+
+
+def library_changes(models: Path) -> dict[str, tuple[str, str]]:
+    """Return the libraries whose version is no longer the one that wrote a model: name to then and now.
+
+    The version now is ``none`` where the library is not installed. Models that say nothing of libraries are passed over.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    changes: dict[str, tuple[str, str]] = {}
+    for folder in sorted(p.parent for p in models.glob(f"*/{FACTS}")):
+        for name, then in read_facts(folder).libraries.items():
+            try:
+                now = version(name)
+            except PackageNotFoundError:
+                now = "none"
+            if now != then:
+                changes[name] = (then, now)
+    return changes

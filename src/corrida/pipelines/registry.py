@@ -17,6 +17,7 @@ BUILT_IN = {
     "evaluation": "corrida.pipelines.evaluation:pipeline",
     "forecasting": "corrida.pipelines.forecasting:pipeline",
     "matching": "corrida.pipelines.matching:pipeline",
+    "model_search": "corrida.pipelines.model_search:pipeline",
     "risk": "corrida.pipelines.risk:pipeline",
 }
 

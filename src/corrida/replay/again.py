@@ -71,10 +71,18 @@ class Replay:
         item_ids: the items to which it was limited, or None.
         drift: what is not as it was when it was made.
         takes_items: whether it can be limited to some items.
+        data: where its data files are now, by their recorded place.
+        pipeline: what is executed; None of a command.
     """
 
     def __init__(
-        self, project: Project, run: RunRecord, *, data: Sequence[str] = (), others: Sequence[RunRecord] = ()
+        self,
+        project: Project,
+        run: RunRecord,
+        *,
+        data: Sequence[str] = (),
+        others: Sequence[RunRecord] = (),
+        unfinished: bool = False,
     ) -> None:
         """Find everything that the run needs.
 
@@ -83,6 +91,7 @@ class Replay:
             run: which.
             data: where else data files may be, as paths or globs relative to the project.
             others: runs whose configurations will be mixed in, and which may name data files of their own.
+            unfinished: take a run that did not come to its end.
 
         Raises:
             BadInput: the run has not finished, or does not say how it was started.
@@ -90,7 +99,7 @@ class Replay:
             PipelineNotFound: its pipeline is no longer there.
             DamagedRun: it cannot be read.
         """
-        if run.status != "finished":
+        if run.status != "finished" and not unfinished:
             raise BadInput(
                 f"the run {run.id} is {run.status}; only a run that has finished can be executed again"
             )
@@ -105,12 +114,12 @@ class Replay:
             raise InvalidData(
                 f"{run.id} was given {lacking[0]}, of which its manifest holds no digest, so it cannot be found again"
             )
-        self._pipeline: Pipeline[Any] | None = None
+        self.pipeline: Pipeline[Any] | None = None
         source = None
         if self.asked.kind == "pipeline":
             uses = self.asked.uses or run.pipeline
             try:
-                self._pipeline = load_pipeline(uses, project.root)
+                self.pipeline = load_pipeline(uses, project.root)
             except PipelineNotFound as error:
                 raise PipelineNotFound(f"the pipeline of {run.id} is no longer there: {error}") from None
             source = source_of(uses)
@@ -121,12 +130,22 @@ class Replay:
     @property
     def takes_items(self) -> bool:
         """Whether the run can be limited to some items: a command cannot."""
-        return self._pipeline is not None
+        return self.pipeline is not None
 
     @property
     def item_ids(self) -> frozenset[str] | None:
         """The items to which the run was limited, or None."""
         return read_item_ids(self.run.path(self.asked.items)) if self.asked.items else None
+
+    @property
+    def named(self) -> dict[str, Path]:
+        """Where its data files are, by their recorded place."""
+        return {place: found.path for place, found in self.data.items()}
+
+    @property
+    def given(self) -> list[Path]:
+        """The data files that it was given, in order; not those that its configuration names."""
+        return [self.data[place].path for place in self.asked.data if place in self.data]
 
     @property
     def code(self) -> dict[str, str]:
@@ -174,7 +193,7 @@ class Replay:
         """
         spec = self._spec(inputs, labels)
         with _silent() if quiet else contextlib.nullcontext():
-            if self._pipeline is None:
+            if self.pipeline is None:
                 return self._execute_command(spec, inputs, at_end)
             set_threads(self.file)
             work = PipelineWork(
@@ -182,11 +201,11 @@ class Replay:
                 uses=self.asked.uses or self.run.pipeline,
                 overrides=inputs.overrides,
                 item_ids=item_ids,
-                named={place: found.path for place, found in self.data.items()},
+                named=self.named,
                 at_end=at_end,
             )
-            with self._working_folder():
-                done = execute_pipeline(self.project, self._pipeline, work, progress=progress)
+            with self.working_folder():
+                done = execute_pipeline(self.project, self.pipeline, work, progress=progress)
         return done.record or self.project.store().get(done.run_id)
 
     def _spec(self, inputs: Inputs, labels: Labels) -> RunSpec:
@@ -202,7 +221,7 @@ class Replay:
             parent=labels.parent,
             configs=inputs.configs,
             config_patterns=run.config_patterns,
-            data=[self.data[place].path for place in self.asked.data if place in self.data],
+            data=self.given,
             primary_metric=run.primary_metric,
             measures=run.measures,
             directions=run.directions,
@@ -210,7 +229,7 @@ class Replay:
         )
 
     @contextlib.contextmanager
-    def _working_folder(self) -> Iterator[None]:
+    def working_folder(self) -> Iterator[None]:
         """Work in the folder in which the run was started, as far as it is there."""
         folder = self.project.root / self.asked.folder
         if not folder.is_dir() or folder.resolve() == Path.cwd():

@@ -260,7 +260,7 @@ class Bisecting:
         return frozenset(found)
 
     def _bad_items(self, items: pl.DataFrame) -> set[Goal]:
-        """Return the items that are as in the bad run: wrong, right, or with another answer than in the good one."""
+        """Return the items that are as in the bad run: wrong, right, nearer to its loss, or with another answer."""
         import polars as pl
 
         if "item_id" not in items.columns:
@@ -271,6 +271,7 @@ class Bisecting:
         right = dict(zip(rows["item_id"].to_list(), correctness(rows, "a hybrid").to_list(), strict=True))
         bad: set[Goal] = {i for i, ok in right.items() if kinds[i] == "broken" and ok is False}
         bad |= {i for i, ok in right.items() if kinds[i] == "fixed" and ok is True}
+        bad |= self._bad_losses(rows)
         answers = self._plan.answers
         if "changed" in kinds.values() and answers is not None and "output" in rows.columns:
             known = answers.select(
@@ -280,6 +281,25 @@ class Bisecting:
             other = pairs.filter(~equal_values(pairs["output"], pairs["good output"]))
             bad |= {i for i in other["item_id"].to_list() if kinds[i] == "changed"}
         return bad
+
+    def _bad_losses(self, rows: pl.DataFrame) -> set[Goal]:
+        """Return the items that are looked for by their loss, where it is nearer to that of the bad run."""
+        import polars as pl
+
+        kinds = {item: kind for item, kind in self._plan.kinds.items() if kind in {"worse", "better"}}
+        if not kinds or "loss" not in rows.columns:
+            return set()
+        good, bad = (_losses(run.items()) for run in (self._plan.good, self._plan.bad))
+        return {
+            item
+            for item, loss in _losses(rows.filter(pl.col("item_id").is_in([*kinds]))).items()
+            if (loss > (good[item] + bad[item]) / 2) == (bad[item] > good[item])
+        }
+
+
+def _losses(items: pl.DataFrame) -> dict[str, float]:
+    known = items.drop_nulls("loss")
+    return dict(zip(item_ids(known["item_id"]).to_list(), known["loss"].to_list(), strict=True))
 
 
 def _base_of(plan: Plan) -> tuple[Any, ...]:

@@ -82,7 +82,13 @@ def sentence(blames: Sequence[Blame], metric: str) -> str:
     with_items = [blame for blame in blames if blame.items]
     total = sum(len(blame.items) for blame in with_items)
     told: tuple[str, ...] = ()
-    verbs = {"broken": "breaks", "fixed": "fixes", "changed": "changes"}
+    verbs = {
+        "broken": "breaks",
+        "fixed": "fixes",
+        "changed": "changes",
+        "worse": "worsens",
+        "better": "betters",
+    }
     for place, blame in enumerate(with_items):
         last = place == len(with_items) - 1 and place > 0
         share = _share(blame.items, total, last=last)

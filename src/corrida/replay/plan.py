@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from corrida.project import Project
     from corrida.runs.record import RunRecord
 
-GoalKind = Literal["broken", "fixed", "changed"]
+GoalKind = Literal["broken", "fixed", "changed", "worse", "better"]
 Goal = str | None
 """An item by its id, or None: the metric."""
 
@@ -77,7 +77,7 @@ class Plan:
         mixer: the changes, and the hybrids of them.
         kinds: what became of each item that is looked for.
         fall: the metric that is looked for; None when only items are.
-        answers: what the good run gave for the items that changed without being right or wrong.
+        answers: what the good run gave for the items that changed without being right or wrong, or whose loss did.
         item_ids: the items to execute; None for those of the bad run.
         limited: whether those are fewer than the runs have.
         remarks: what else a person must know before.
@@ -256,7 +256,9 @@ def _kinds(comparison: Comparison, question: Question) -> dict[str, GoalKind]:
     if rows.is_empty() or rows["output_a"].dtype.is_float() or rows["output_b"].dtype.is_float():
         return {}  # numbers that moved a little: no item is to blame, the metric is
     unknown = rows["correct_a"].is_null() | rows["correct_b"].is_null()
-    chosen = rows.filter(unknown)["item_id"].to_list()
+    # That an error is a little more or less says nothing of one item: the metric says it of all.
+    changed = ~rows["kind"].cast(str).is_in(["worse", "better"])
+    chosen = rows.filter(unknown & changed)["item_id"].to_list()
     return dict.fromkeys(chosen, "changed")
 
 

@@ -96,7 +96,9 @@ def plan_blocks(plan: Plan) -> list[Block]:
         goals.append(f"{fall.name} {format_number(fall.good)} → {format_number(fall.bad)}")
     if plan.kinds:
         kinds = [*plan.kinds.values()]
-        parts = [f"{kinds.count(k)} {k}" for k in ("broken", "fixed", "changed") if k in kinds]
+        parts = [
+            f"{kinds.count(k)} {k}" for k in ("broken", "fixed", "changed", "worse", "better") if k in kinds
+        ]
         goals.append(f"{', '.join(parts)} item{'s' if len(kinds) > 1 else ''}")
     blocks: list[Block] = [
         Line(f"from {plan.good.id} to {plan.bad.id}: {' and '.join(goals)}", "strong"),

@@ -17,6 +17,7 @@ from corrida.replay.located import SNAPSHOT_KEYS
 from corrida.runs import layout
 from corrida.runs.files import digest_file, walk_files
 from corrida.runs.items import read_items
+from corrida.runs.predictions import prediction_files
 from corrida.runs.run_log import pretty
 from corrida.runs.snapshot.environment import describe_environment
 
@@ -147,6 +148,7 @@ def _result_of(folder: Path, metrics: Any, data: Sequence[Mapping[str, Any]] = (
     """Return what a run gave; its own parts of the layout are compared by their meaning and not as files."""
     own = layout.OWN_FILES | {CERTIFICATE, _ITEM_IDS}
     own |= {str(entry.get(key)) for entry in data for key in SNAPSHOT_KEYS}
+    own |= prediction_files(folder)  # they came after the end, when somebody asked
     files = {
         name: digest_file(entry.path).sha256
         for name, entry in walk_files(folder)

@@ -12,11 +12,11 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -25,10 +25,12 @@ from corrida.runs import layout
 from corrida.runs.annotations import timestamp
 from corrida.runs.claim import ensure_store
 from corrida.runs.documents import dump_yaml
-from corrida.runs.files import atomic_write, explained, fsync_dir, locked, safe_join, write_new
+from corrida.runs.files import atomic_write, explained, fsync_dir, locked, make_folder, safe_join, write_new
+from corrida.runs.history import write_history
 from corrida.runs.ids import validate_run_id
 from corrida.runs.index_file import append_to_index
 from corrida.runs.items import ItemsWriter
+from corrida.runs.moves import trash_folder
 from corrida.runs.numbers import json_number
 from corrida.runs.plain import plain, text
 from corrida.runs.run_file import decode_run_file, encode_run_file
@@ -38,7 +40,7 @@ from corrida.runs.snapshot.configs import copy_configs, looks_secret
 from corrida.runs.snapshot.data import manifest
 
 if TYPE_CHECKING:
-    from corrida.runs.run_file import Column, Git, PrimaryMetric, StoredFile
+    from corrida.runs.run_file import Column, Failure, Git, PrimaryMetric, StoredFile
 
 _LOCK = "lock"
 _AT_FDCWD = -100
@@ -46,11 +48,11 @@ _RENAME_NOREPLACE = 1
 
 
 class AdoptedFile(NamedTuple):
-    """A file to copy: its place in the run folder, where it lies now, and the digest that the copy must have."""
+    """A file to copy: its place in the run folder, where it lies now, and the digest that the copy must have, if known."""
 
     place: str
     path: Path
-    sha256: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +62,22 @@ class Adoption:
     Attributes:
         run_id: the id that it gets.
         exact: refuse an id that is taken; else it gets a number.
-        pipeline, source, description, notes, tags, seed, params, summary: as recorded with any run.
+        pipeline, source, description, notes, tags, seed, parent, params, summary: as recorded with any run.
+        status, error: how it ended, and why it failed.
         created: when it was made, aware; also its place among the runs of the store.
         finished: when it ended, aware.
         duration: seconds, where both ends are known.
         metrics: final metrics, flat.
+        history: step metrics, as step, seconds since the epoch, and metrics of each call; gone through once.
         item_ids: the items, where they are known; unique.
         item_count: their number, where nothing else is known.
         dataset: facts of the dataset, for the manifest.
         resolved: the configuration that ran, for config.yaml.
         configs: configuration files as (place in the project, bytes).
         files: all other files.
+        written: files to make, by their place in the run folder.
+        mlflow: what MLflow knows of it besides.
+        trashed: it goes to the trash of the store: it was deleted where it comes from.
         git: what the old record says of the code.
         primary_metric, columns: as of a pipeline.
         warnings: what was odd about the old record.
@@ -87,15 +94,22 @@ class Adoption:
     notes: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
+    parent: str | None = None
+    status: Literal["finished", "failed"] = "finished"
+    error: Failure | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    history: Iterable[tuple[int, float, Mapping[str, float]]] = ()
     item_ids: Sequence[str] | None = None
     item_count: int | None = None
     dataset: Mapping[str, Any] = field(default_factory=dict)
     resolved: Any = None
     configs: Sequence[tuple[str, bytes]] = ()
     files: Sequence[AdoptedFile] = ()
+    written: Mapping[str, bytes] = field(default_factory=dict)
+    mlflow: Any = None
+    trashed: bool = False
     git: Git | None = None
     primary_metric: PrimaryMetric | None = None
     columns: Sequence[Column] = ()
@@ -138,6 +152,11 @@ def _fill(folder: Path, adoption: Adoption, copied: Callable[[], None]) -> dict[
         found = file.path.stat()
         os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
         copied()
+    for place, data in adoption.written.items():
+        target = safe_join(folder, place)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_new(target, data)
+    write_history(folder / layout.HISTORY, adoption.history)
     metrics = {name: json_number(value) for name, value in adoption.metrics.items()}
     if metrics:
         atomic_write(folder / layout.METRICS, pretty(metrics), durable=False)
@@ -166,10 +185,13 @@ def _fill(folder: Path, adoption: Adoption, copied: Callable[[], None]) -> dict[
         "notes": adoption.notes,
         "tags": dict(adoption.tags),
         "seed": adoption.seed,
+        "parent": adoption.parent,
         "summary": adoption.summary,
         "metrics": metrics,
         "primary_metric": adoption.primary_metric,
         "item_counts": counts,
+        "error": adoption.error,
+        "mlflow": adoption.mlflow,
         "warnings": warnings,
         "params": plain(dict(adoption.params)),
         "columns": list(adoption.columns),
@@ -181,7 +203,7 @@ def _fill(folder: Path, adoption: Adoption, copied: Callable[[], None]) -> dict[
 
 def _check_copies(adoption: Adoption, files: Mapping[str, StoredFile]) -> None:
     for file in adoption.files:
-        if files[file.place].sha256 != file.sha256:
+        if file.sha256 is not None and files[file.place].sha256 != file.sha256:
             raise Refused(
                 f"{file.path.name} changed while it was being adopted; the run was left out, adopt the folder again "
                 "when nothing writes to it"
@@ -190,6 +212,8 @@ def _check_copies(adoption: Adoption, files: Mapping[str, StoredFile]) -> None:
 
 def _publish(root: Path, folder: Path, adoption: Adoption, content: Mapping[str, Any]) -> str:
     """Give the draft the first free name, and its place in the store."""
+    place = trash_folder(root) if adoption.trashed else root
+    make_folder(place)
     number = 1
     while True:
         name = adoption.run_id if number == 1 else f"{adoption.run_id[:120]}-{number}"
@@ -201,12 +225,50 @@ def _publish(root: Path, folder: Path, adoption: Adoption, content: Mapping[str,
         data = _run_file(name, adoption, content)
         write_new(folder / layout.RUN, data, durable=True)
         fsync_dir(folder)
-        if _rename_new(folder, root / name):
+        if _rename_new(folder, place / name):
             break
         (folder / layout.RUN).unlink()
-    fsync_dir(root)
-    append_to_index(root, decode_run_file(name, data))
+    fsync_dir(place)
+    if not adoption.trashed:
+        append_to_index(root, decode_run_file(name, data))
     return name
+
+
+def place_sealed(
+    root: Path, run_id: str, run_file: bytes, files: Mapping[str, Path], *, trashed: bool = False
+) -> None:
+    """Put a run back that was sealed by a store before, byte for byte: all of it or nothing.
+
+    Args:
+        root: the store; made when it is not there.
+        run_id: its id.
+        run_file: its run.json.
+        files: its other files, by their place in the folder; the caller has compared their digests.
+        trashed: put it into the trash.
+
+    Raises:
+        AlreadyExists: the id is taken.
+        StoreError: disk full or no rights; nothing stays behind.
+    """
+    validate_run_id(run_id)
+    ensure_store(root)
+    with explained(f"bringing the run {run_id} back"), _draft(root) as draft:
+        folder = draft / "run"
+        folder.mkdir()
+        for place, path in files.items():
+            target = safe_join(folder, place)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target, follow_symlinks=False)
+        seal_files(folder)  # makes them durable
+        write_new(folder / layout.RUN, run_file, durable=True)
+        fsync_dir(folder)
+        parent = trash_folder(root) if trashed else root
+        make_folder(parent)
+        if not is_free(root, run_id) or not _rename_new(folder, parent / run_id):
+            raise AlreadyExists(f"the run {run_id} is there already")
+        fsync_dir(parent)
+        if not trashed:
+            append_to_index(root, decode_run_file(run_id, run_file))
 
 
 def _run_file(name: str, adoption: Adoption, content: Mapping[str, Any]) -> bytes:
@@ -214,7 +276,7 @@ def _run_file(name: str, adoption: Adoption, content: Mapping[str, Any]) -> byte
         "format_version": layout.FORMAT_VERSION,
         "id": name,
         "pipeline": adoption.pipeline,
-        "status": "finished",
+        "status": adoption.status,
         "created": timestamp(adoption.created),
         "finished": timestamp(adoption.finished),
         "duration": adoption.duration,

@@ -99,6 +99,18 @@ def merge_tags(tags: Mapping[str, str], changes: Iterable[Mapping[str, Any]]) ->
     return merged
 
 
+def values_had(run_dir: Path) -> dict[str, set[str]]:
+    """Return for each tag of a run every value that it ever had: as sealed, and as set since."""
+    from corrida.runs.run_file import read_run_file
+
+    had: dict[str, set[str]] = {}
+    for change in ({"tags": read_run_file(run_dir).tags}, *read_annotations(run_dir)):
+        told = change.get("tags")
+        for name, value in told.items() if isinstance(told, dict) else ():
+            had.setdefault(name, set()).add(str(value))
+    return had
+
+
 def notes_of(changes: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
     """Return the notes among the appended changes, oldest first."""
     return tuple(

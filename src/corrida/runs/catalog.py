@@ -50,7 +50,7 @@ _LOST = (
 
 _COLUMNS = (
     "id", "signature", "sealed", "pipeline", "status", "created", "finished", "duration", "ord", "source",
-    "description", "notes", "seed", "parent", "git_commit", "git_branch", "params", "tags", "findings", "header",
+    "description", "notes", "seed", "parent", "resumed_from", "git_commit", "git_branch", "params", "tags", "findings", "header",
     "line",
 )  # fmt: skip
 _INSERT = f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - constants
@@ -284,7 +284,8 @@ class Catalog:
         row = (
             header.id, found.signature, int(header.status in SEALED), header.pipeline, header.status, header.created,
             header.finished, header.duration, _integer(header.order), header.source, header.description, found.notes,
-            _integer(header.seed), header.parent, git.commit if git else None, git.branch if git else None,
+            _integer(header.seed), header.parent, header.resumed_from,
+            git.commit if git else None, git.branch if git else None,
             msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
             msgspec.json.encode(header.findings).decode(),
             self._encode(header), line,
@@ -357,6 +358,23 @@ class Catalog:
     def count(self) -> int:
         """Return the number of runs."""
         return self._healing(lambda: int(self._db.execute("SELECT count(*) FROM runs").fetchone()[0]))
+
+    def children(self, run_ids: Sequence[str], pipeline: str | None = None) -> dict[str, int]:
+        """Return how many children each of these runs has, those without any left out.
+
+        Args:
+            run_ids: the parents.
+            pipeline: count only children of this one.
+        """
+        sql = """SELECT parent, count(*) FROM runs WHERE parent <> id AND (?2 IS NULL OR pipeline = ?2)
+            AND parent IN (SELECT value FROM json_each(?1)) GROUP BY parent"""
+        asked = (msgspec.json.encode(list(run_ids)).decode(), pipeline)
+        return self._healing(lambda: dict(self._db.execute(sql, asked)))
+
+    def pipelines(self) -> dict[str, tuple[str, str]]:
+        """Return the pipelines of which there are runs, with the times of the first start and the last end."""
+        sql = "SELECT pipeline, min(created), max(coalesce(finished, created)) FROM runs GROUP BY pipeline"
+        return self._healing(lambda: {row[0]: (row[1], row[2]) for row in self._db.execute(sql) if row[0]})
 
     def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return at most ``limit`` ids that start with ``prefix``."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from corrida.runs.files import digest_bytes
-from corrida.runs.run_file import Column, ConfigCopy, Failure, Git, PrimaryMetric, RunHeader
+from corrida.runs.run_file import Column, ConfigCopy, Failure, Git, MlflowFacts, PrimaryMetric, RunHeader
 from corrida.runs.user_cache import cache_folder
 
 SCHEMA_VERSION = 1
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value);
 CREATE TABLE IF NOT EXISTS runs (
     n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, signature TEXT NOT NULL, sealed INTEGER NOT NULL,
     pipeline TEXT, status TEXT, created TEXT, finished TEXT, duration REAL, ord INTEGER, source TEXT,
-    description TEXT, notes TEXT, seed INTEGER, parent TEXT, git_commit TEXT, git_branch TEXT,
+    description TEXT, notes TEXT, seed INTEGER, parent TEXT, resumed_from TEXT, git_commit TEXT, git_branch TEXT,
     params TEXT, tags TEXT, findings TEXT, header BLOB NOT NULL, line BLOB
 );
 CREATE INDEX IF NOT EXISTS runs_order ON runs (ord, id);
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS configs (
     PRIMARY KEY (sha256, run)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS configs_run ON configs (run);
+CREATE INDEX IF NOT EXISTS runs_parent ON runs (parent) WHERE parent IS NOT NULL;
 """
 
 
@@ -54,7 +55,7 @@ def catalog_file(root: Path) -> Path:
 @functools.cache
 def header_shape() -> str:
     """Return a short digest of the fields of a header: versions of corrida whose headers differ share no catalog."""
-    kinds = (RunHeader, ConfigCopy, Git, Failure, PrimaryMetric, Column)
+    kinds = (RunHeader, ConfigCopy, Git, Failure, PrimaryMetric, Column, MlflowFacts)
     fields = [(kind.__name__, kind.__struct_fields__, sorted(kind.__annotations__.items())) for kind in kinds]
     return f"{crc32(repr(fields).encode()):08x}"
 
@@ -75,7 +76,7 @@ def connect(name: str) -> sqlite3.Connection:
         db.create_function(
             "folded", 1, lambda v: None if v is None else str(v).casefold(), deterministic=True
         )
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'configs_run'").fetchone():
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs_parent'").fetchone():
             db.executescript(_SCHEMA)
     except BaseException:
         db.close()

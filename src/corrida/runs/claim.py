@@ -63,7 +63,9 @@ def ensure_store(root: Path) -> None:
         atomic_write(private / layout.STORE_FILE, msgspec.json.encode(content) + b"\n", durable=False)
 
 
-def claim(root: Path, *, run_id: str | None, run_tag: str | None, seed: int | None) -> Claim:
+def claim(
+    root: Path, *, run_id: str | None, run_tag: str | None, seed: int | None, id_base: str | None = None
+) -> Claim:
     """Claim an id by making its folder; of several processes that try, one gets it.
 
     Args:
@@ -71,6 +73,7 @@ def claim(root: Path, *, run_id: str | None, run_tag: str | None, seed: int | No
         run_id: exactly this id.
         run_tag: else ``run_<tag>``, with ``-2``, ``-3`` … when that is taken.
         seed: else part of the generated id.
+        id_base: before that, this id, likewise with a number when it is taken.
 
     Raises:
         InvalidName: the id or tag is outside the grammar.
@@ -91,7 +94,7 @@ def claim(root: Path, *, run_id: str | None, run_tag: str | None, seed: int | No
                     f"the run {name} is {place}; choose another id, or use --run-tag to get a suffix"
                 )
         else:
-            base = id_from_tag(run_tag) if run_tag is not None else generated_id(now, seed)
+            base = id_from_tag(run_tag) if run_tag is not None else id_base or generated_id(now, seed)
             name = _make_with_suffix(root, base)
         try:
             order, behind = _next_order(root)

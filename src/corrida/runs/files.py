@@ -235,19 +235,26 @@ def place_new(temporary: StrPath, target: StrPath) -> None:
     os.unlink(temporary)  # noqa: PTH108
 
 
-def create_file(path: StrPath, data: bytes) -> None:
+def create_file(path: StrPath, data: bytes, *, durable: bool = False) -> None:
     """Create ``path`` with ``data``, whole or not at all.
+
+    Args:
+        path: the file to create.
+        data: its content.
+        durable: also wait until a power cut cannot lose it.
 
     Raises:
         FileExistsError: ``path`` exists.
     """
     temporary = temporary_name(path)
-    write_new(temporary, data)
+    write_new(temporary, data, durable=durable)
     try:
         place_new(temporary, path)
     except BaseException:
         _unlink_quietly(temporary)
         raise
+    if durable:
+        fsync_dir(os.path.dirname(path) or ".")  # noqa: PTH120
 
 
 def copy_new(source: Path, target: Path) -> None:

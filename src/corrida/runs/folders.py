@@ -11,6 +11,7 @@ import msgspec
 
 from corrida.errors import CorridaError, DamagedRun
 from corrida.runs import layout
+from corrida.runs.additions import with_additions
 from corrida.runs.annotations import merge_tags, notes_of, read_annotations, timestamp
 from corrida.runs.plain import plain
 from corrida.runs.run_file import SEALED, Failure, RunFile, RunHeader, Status, decode_run_file, derive_status
@@ -82,6 +83,8 @@ def read_folder(root: Path, run_id: str, seen: str, now: float) -> Found | None:
         "status": status,
         "tags": merge_tags(content.tags, annotations),
     }
+    if annotations:
+        fields |= with_additions(content, annotations, params=fields["params"])
     header = RunHeader(**fields)
     newest = max(int(part) for part in seen.split(".")[:2])
     settled = status in SEALED and now * 1e9 - newest > RACY_NS

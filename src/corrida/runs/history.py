@@ -6,13 +6,14 @@ import math
 import operator
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import msgspec
 
 from corrida.errors import InvalidMetric
+from corrida.runs.additions import added_calls
 from corrida.runs.files import explained, write_all
 from corrida.runs.numbers import json_number, metrics_from_file
 from corrida.runs.plain import JSON_ERRORS
@@ -150,11 +151,35 @@ def _as_step(step: Any) -> int:
     return whole
 
 
+def write_history(path: Path, calls: Iterable[tuple[int, float, Mapping[str, float]]]) -> None:
+    """Write the step metrics of a run that another program made; without a call no file is made.
+
+    Args:
+        path: the file, which is not there yet.
+        calls: step, seconds since the epoch and metrics of each.
+    """
+    encode = msgspec.json.Encoder().encode
+    file = None
+    try:
+        for step, when, metrics in calls:
+            file = file or path.open("xb")
+            numbers = {name: json_number(value) for name, value in metrics.items()}
+            file.write(encode({"step": step, "time": when, "metrics": numbers}) + b"\n")
+    finally:
+        if file is not None:
+            file.close()
+
+
 def read_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
-    """Yield step, time (seconds since the epoch) and metrics of each logging call.
+    """Yield step, time (seconds since the epoch) and metrics of each logging call, those added after the end last.
 
     A line that a kill cut off, or that somebody made unreadable, is left out; so is a file that is none.
     """
+    yield from _logged_calls(path)
+    yield from added_calls(path.parent)
+
+
+def _logged_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
     try:
         data = path.read_bytes()
     except OSError:
@@ -184,7 +209,8 @@ def read_history(path: Path) -> pl.DataFrame:
     times: list[float] = []
     values: dict[str, list[float | None]] = {}
     for step, time_, numbers in read_calls(path):
-        for name, value in numbers.items():
+        for logged, value in numbers.items():
+            name = f"metric.{logged}" if logged in RESERVED_NAMES else logged  # another tracker may allow it
             column = values.setdefault(name, [])
             column.extend([None] * (len(steps) - len(column)))
             column.append(value)
@@ -201,6 +227,16 @@ def read_history(path: Path) -> pl.DataFrame:
         column.extend([None] * (count - len(column)))
         frame[name] = pl.Series(column, dtype=pl.Float64)
     return pl.DataFrame(frame)
+
+
+def latest_values(path: Path) -> dict[str, float]:
+    """Return for each metric the value of the highest step, and of the latest time where that was logged twice."""
+    found: dict[str, tuple[int, float, float]] = {}
+    for step, time_, numbers in read_calls(path):
+        for name, value in numbers.items():
+            if name not in found or (step, time_) >= found[name][:2]:
+                found[name] = (step, time_, value)
+    return {name: point[2] for name, point in found.items()}
 
 
 class _Line(msgspec.Struct):

@@ -95,6 +95,18 @@ def id_from_tag(tag: object) -> str:
     return validate_run_id("run_" + body.removeprefix("run_"))
 
 
+def child_id(parent: str, name: str) -> str:
+    """Return the id of a child of ``parent``: ``<parent>-<name>``, cut to leave room for a number behind it.
+
+    Accents are folded and other characters outside the grammar become ``_``; a name of which nothing is left is
+    ``child``.
+    """
+    folded = unicodedata.normalize("NFKD", name)
+    folded = "".join(c for c in folded if not unicodedata.combining(c))
+    body = re.sub(r"[^A-Za-z0-9._-]+", "_", folded).strip("_-.")
+    return validate_run_id(f"{parent[:80]}-{body[:40] or 'child'}")
+
+
 def generated_id(now: datetime, seed: int | None) -> str:
     """Return ``run_<YYYY-MM-DD>_seed<seed>``, or ``run_<YYYYMMDD_HHMMSS>`` without a seed.
 

@@ -39,4 +39,6 @@ CLAIMED = ".claimed"
 OWN_FILES = frozenset({RUN, CONFIG, MANIFEST, ITEMS, ITEMS_TWICE, METRICS, HISTORY, LOG, DIFF, ANNOTATIONS})
 OWN_FOLDERS = frozenset({CONFIG_DIR, ITEM_PARTS})
 NOT_SEALED = frozenset({RUN, ANNOTATIONS})
-"""Files that the list of digests in run.json leaves out: itself, and what is appended after the end."""
+"""Files that the list of digests in run.json leaves out: itself, and what is appended after the end.
+
+Predictions come after the end too, but have digests of their own: see :mod:`corrida.runs.predictions`."""

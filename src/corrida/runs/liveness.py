@@ -18,7 +18,7 @@ STALE_SECONDS = 90.0
 """A run on another machine counts as crashed when its heartbeat is older than this."""
 
 
-class Process(msgspec.Struct, frozen=True):
+class Process(msgspec.Struct, frozen=True, omit_defaults=True):
     """The process that writes a run.
 
     Attributes:
@@ -27,12 +27,15 @@ class Process(msgspec.Struct, frozen=True):
         started: start time of the process in the kernel's ticks, since process ids are reused; 0 when unknown.
         world: boot of the kernel and namespace of process ids, within which ``pid`` has a meaning; empty when
             unknown.
+        patience: seconds without a sign of life after which the run counts as crashed, where the writer cannot be
+            asked; 0 for :data:`STALE_SECONDS`.
     """
 
     host: str
     pid: int
     started: int = 0
     world: str = ""
+    patience: float = 0.0
 
 
 def this_process() -> Process:
@@ -87,7 +90,7 @@ def is_alive(process: Process, heartbeat: float, now: float) -> bool:
     """
     if is_local(process):
         return _start_ticks(process.pid) == process.started
-    return now - heartbeat < STALE_SECONDS
+    return now - heartbeat < (process.patience or STALE_SECONDS)
 
 
 class _Heartbeat:

@@ -33,8 +33,9 @@ from corrida.runs.run_file import encode_run_file, seal_is_intact
 
 FORMATS = ("parquet", "csv")
 Format = Literal["parquet", "csv"]
+_ERRORS = "metrics.csv"
 State = Literal["altered", "missing", "unreadable"]
-_OWN_NAME = re.compile(r"\d{8}_\d{6}_[0-9a-f]{6}\.(parquet|csv)")
+_OWN_NAME = re.compile(r"\d{8}_\d{6}_[0-9a-f]{6}(\.parquet|(\.metrics)?\.csv)")
 
 
 class DataUsed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,6 +46,15 @@ class DataUsed(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256: str
     rows: int | None = None
     columns: tuple[str, ...] = ()
+
+
+class ErrorsFile(msgspec.Struct, frozen=True):
+    """The table of errors beside a prediction, where the truth was known."""
+
+    file: str
+    size: int
+    sha256: str
+    rows: int
 
 
 class PredictionFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +74,7 @@ class PredictionFile(msgspec.Struct, frozen=True, kw_only=True):
         file: the name of the table beside this file.
         size, sha256: of the table.
         rows, columns: of the table.
+        errors: the file with the errors of predictions whose truth was in the data: ``file``, ``size``, ``sha256``, ``rows``.
         notes: what a person should know of it.
         created: UTC.
         corrida: version.
@@ -85,6 +96,7 @@ class PredictionFile(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     rows: int = 0
     columns: tuple[str, ...] = ()
+    errors: ErrorsFile | None = None
     notes: tuple[str, ...] = ()
     created: str
     corrida: str = ""
@@ -92,7 +104,11 @@ class PredictionFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def keep_prediction(
-    run_dir: Path, table: Callable[[str], bytes], kind: Format, facts: Mapping[str, Any]
+    run_dir: Path,
+    table: Callable[[str], bytes],
+    kind: Format,
+    facts: Mapping[str, Any],
+    errors: tuple[bytes, int] | None = None,
 ) -> PredictionFile:
     """Write a prediction into the folder of an ended run: all of it or nothing, durable on return.
 
@@ -101,6 +117,7 @@ def keep_prediction(
         table: called with the id that the prediction gets; returns the bytes of the table.
         kind: of the table.
         facts: the other fields of :class:`PredictionFile`.
+        errors: the CSV table of errors and its number of rows, if there is one.
 
     Raises:
         RunNotFound: the run was removed in this moment.
@@ -110,7 +127,7 @@ def keep_prediction(
         with explained(
             f"keeping the prediction in the run {run_dir.name}", "name a file of your own with --out FILE"
         ):
-            return _keep(run_dir, table, kind, facts)
+            return _keep(run_dir, table, kind, facts, errors)
     except StoreError:
         if run_dir.is_dir():
             raise
@@ -118,17 +135,22 @@ def keep_prediction(
 
 
 def _keep(
-    run_dir: Path, table: Callable[[str], bytes], kind: Format, facts: Mapping[str, Any]
+    run_dir: Path,
+    table: Callable[[str], bytes],
+    kind: Format,
+    facts: Mapping[str, Any],
+    errors: tuple[bytes, int] | None,
 ) -> PredictionFile:
     now = datetime.now(UTC)
     folder = run_dir / layout.PREDICTIONS_DIR
     while True:
         # Not the time alone: copies of a run on two machines are merged, and none may take the place of another.
         name = f"{now:%Y%m%d_%H%M%S}_{os.urandom(3).hex()}"
-        if any(os.path.lexists(folder / f"{name}.{suffix}") for suffix in (*FORMATS, "json")):
+        if any(os.path.lexists(folder / f"{name}.{suffix}") for suffix in (*FORMATS, _ERRORS, "json")):
             continue
         data = table(name)
-        content = {
+        files = {f"{name}.{kind}": data}
+        content: dict[str, Any] = {
             "format_version": layout.FORMAT_VERSION,
             "id": name,
             "run": run_dir.name,
@@ -137,9 +159,13 @@ def _keep(
             **digest_bytes(data)._asdict(),
             "created": timestamp(now),
         }
+        if errors is not None:
+            files[f"{name}.{_ERRORS}"], rows = errors
+            own = digest_bytes(errors[0])._asdict()
+            content["errors"] = {"file": f"{name}.{_ERRORS}", **own, "rows": rows}
         about = encode_run_file(plain(content), seal=True)
         _make_folder(run_dir)
-        if _place(folder, {f"{name}.{kind}": data, f"{name}.json": about}):
+        if _place(folder, {**files, f"{name}.json": about}):
             return msgspec.json.decode(about, type=PredictionFile)
 
 
@@ -216,7 +242,12 @@ def read_prediction(run_dir: Path, prediction_id: str) -> PredictionFile:
         raise NewerFormat(f"{run_dir.name}/{name} was written by a later version of corrida; upgrade corrida")
     if not seal_is_intact(data):
         raise DamagedRun(f"{run_dir.name}/{name}: its seal does not fit its content")
-    if found.id != prediction_id or found.file not in {f"{prediction_id}.{kind}" for kind in FORMATS}:
+    own = found.errors is None or found.errors.file == f"{prediction_id}.{_ERRORS}"
+    if (
+        found.id != prediction_id
+        or found.file not in {f"{prediction_id}.{kind}" for kind in FORMATS}
+        or not own
+    ):
         raise DamagedRun(f"{run_dir.name}/{name} is of another prediction, {found.id}")
     return found
 
@@ -243,8 +274,11 @@ def prediction_ids(run_dir: Path) -> list[str]:
 
 def prediction_files(run_dir: Path) -> set[str]:
     """Return the files of the run folder that predictions wrote after the end of the run."""
-    there = read_predictions(run_dir)
-    return {f"{layout.PREDICTIONS_DIR}/{name}" for one in there for name in (one.file, f"{one.id}.json")}
+    found = set()
+    for one in read_predictions(run_dir):
+        tables = (one.file,) if one.errors is None else (one.file, one.errors.file)
+        found |= {f"{layout.PREDICTIONS_DIR}/{name}" for name in (*tables, f"{one.id}.json")}
+    return found
 
 
 def prediction_problem(run_dir: Path, prediction_id: str, seal: str | None) -> tuple[str, State, str] | None:
@@ -270,10 +304,13 @@ def prediction_problem(run_dir: Path, prediction_id: str, seal: str | None) -> t
         return about, "altered", f"it is a prediction of the run {found.run}"
     if found.run_digest != seal:
         return about, "altered", "it was made by another state of this run: the seal is not that of run.json"
-    return _table_problem(run_dir, found)
+    for table in (found, found.errors):
+        if table is not None and (problem := _table_problem(run_dir, table)) is not None:
+            return problem
+    return None
 
 
-def _table_problem(run_dir: Path, about: PredictionFile) -> tuple[str, State, str] | None:
+def _table_problem(run_dir: Path, about: PredictionFile | ErrorsFile) -> tuple[str, State, str] | None:
     table = f"{layout.PREDICTIONS_DIR}/{about.file}"
     path = run_dir / table
     if not os.path.lexists(path):

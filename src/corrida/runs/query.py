@@ -8,7 +8,7 @@
                | field "is" [ "not" ] "null" ;
     operator   = "=" | "==" | "!=" | "<>" | "<" | "<=" | ">" | ">=" | "~" | "!~" ;
     field      = id | pipeline | status | created | finished | duration | source | description | notes | seed
-               | parent | git.commit | git.branch | metrics.NAME | params.NAME | tags.NAME | findings.NAME ;
+               | parent | resumed_from | git.commit | git.branch | metrics.NAME | params.NAME | tags.NAME | findings.NAME ;
     value      = number | 'text' | "text" | true | false ;
 
 ``~`` means contains, without regard to case. A name with blanks or signs is written in backticks. A comparison with
@@ -26,7 +26,18 @@ from typing import Any, NamedTuple
 from corrida.errors import InvalidFilter
 
 TEXT_FIELDS = frozenset(
-    {"id", "pipeline", "status", "created", "finished", "source", "description", "notes", "parent"}
+    {
+        "id",
+        "pipeline",
+        "status",
+        "created",
+        "finished",
+        "source",
+        "description",
+        "notes",
+        "parent",
+        "resumed_from",
+    }
 )
 FIELDS = TEXT_FIELDS | {"duration", "seed", "git.commit", "git.branch"}
 _GROUPS = ("metrics", "params", "tags", "findings")
@@ -76,24 +87,28 @@ def names_in_filter(text: str) -> list[str]:
     return list(dict.fromkeys(parser.fields))
 
 
-def compile_order(order_by: str, names: Iterable[str] = ()) -> list[tuple[str, bool]]:
+def compile_order(
+    order_by: str, names: Iterable[str] = (), *, more: Iterable[str] = ()
+) -> list[tuple[str, bool]]:
     """Return fields to sort by as (field, descending).
 
     Args:
         order_by: fields separated by commas; a leading ``-`` puts the greatest first.
         names: as of :func:`compile_filter`.
+        more: other names that may stand in it.
 
     Raises:
         InvalidFilter: a field is unknown.
     """
-    parsed = []
+    parsed, more = [], frozenset(more)
     for part in re.findall(_PART, order_by + ","):
         name = part.strip()
         descending = name.startswith("-")
         name = _unquote(name.lstrip("+-"))
         if not name:
             raise InvalidFilter(f"the order {order_by!r} has an empty field; write it as -metrics.f1,created")
-        _check_field(name, names)
+        if name not in more:
+            _check_field(name, names)
         parsed.append((name, descending))
     if len(parsed) > MAX_DEPTH:
         raise InvalidFilter(f"the order names {len(parsed)} fields; at most {MAX_DEPTH} make sense")

@@ -10,6 +10,7 @@ import msgspec
 
 from corrida.errors import RunNotFound
 from corrida.runs import layout
+from corrida.runs.additions import with_additions
 from corrida.runs.annotations import merge_tags, notes_of, read_annotations
 from corrida.runs.numbers import metrics_from_file
 from corrida.runs.plain import JSON_ERRORS
@@ -31,7 +32,10 @@ def read_header(folder: Path) -> RunHeader:
         raise RunNotFound(f"the run {folder.name} was removed in this moment") from None
     fields = {name: getattr(content, name) for name in RunHeader.__struct_fields__}
     fields["status"] = derive_status(content, heartbeat, time.time())
-    fields["tags"] = merge_tags(content.tags, read_annotations(folder))
+    annotations = read_annotations(folder)
+    fields["tags"] = merge_tags(content.tags, annotations)
+    if annotations:
+        fields |= with_additions(content, annotations)
     return RunHeader(**fields)
 
 
@@ -53,6 +57,10 @@ def _metrics_of_unfinished(folder: Path, header: RunHeader) -> dict[str, float]:
     """Return the final metrics that a run had logged before its process was killed."""
     if header.status not in {"running", "crashed"}:
         return {}
+    if header.mlflow is not None:
+        from corrida.runs.history import latest_values
+
+        return latest_values(folder / layout.HISTORY)
     try:
         data = (folder / layout.METRICS).read_bytes()
         return metrics_from_file(msgspec.json.decode(data, type=dict[str, float | str]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from corrida.runs.run_file import SEALED, RunFile, RunHeader, StoredFile, read_r
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+
+    from corrida.runs.predictions import PredictionFile
 
 
 class _DataFile(msgspec.Struct):
@@ -163,15 +166,38 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         return path
 
     def artifacts(self) -> list[str]:
-        """Return the names of the files that the run saved besides corrida's own, sorted."""
+        """Return the names of the files that the run saved besides corrida's own, sorted; no later predictions."""
+        from corrida.runs.predictions import prediction_files
+
         names = (p.relative_to(self.dir) for p in self.dir.rglob("*") if p.is_file())
+        later = prediction_files(self.dir)
         return sorted(
             text(n.as_posix())
             for n in names
-            if n.as_posix() not in layout.OWN_FILES
+            if n.as_posix() not in layout.OWN_FILES | later
             and n.parts[0] not in layout.OWN_FOLDERS
             and n.name[0] != "."
         )
+
+    def predictions(self) -> list[PredictionFile]:
+        """Return what was predicted with the models of the run since its end, the oldest first.
+
+        The table of one is ``path(f"predictions/{prediction.file}")``.
+        """
+        from corrida.runs.predictions import read_predictions
+
+        return read_predictions(self.dir)
+
+    def has(self) -> tuple[str, ...]:
+        """Return which of ``config``, ``models`` and ``predictions`` are in the folder at this moment."""
+        found = ["config"] if (self.dir / layout.CONFIG).exists() else []
+        for name in (layout.CONFIG_DIR, layout.MODELS_DIR, layout.PREDICTIONS_DIR):
+            try:
+                with os.scandir(self.dir / name) as entries:
+                    found += [name] if name not in found and any(e.name[0] != "." for e in entries) else []
+            except OSError:
+                continue
+        return tuple(found)
 
     def as_row(self) -> dict[str, Any]:
         """Return the run as one flat row: its own fields, ``metrics.*``, ``params.*``, ``tags.*``, ``findings.*``."""
@@ -189,6 +215,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
             )
         }
         row |= {"notes": self.notes, "seed": self.seed, "parent": self.parent}
+        row["resumed_from"] = self.resumed_from
         row |= {
             "git.commit": self.git.commit if self.git else None,
             "git.branch": self.git.branch if self.git else None,
@@ -217,6 +244,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
             msgspec.structs.asdict(self), enc_hook=lambda p: p.as_posix() if isinstance(p, Path) else str(p)
         )
         data["dir"] = self.dir.name
+        data["has"] = list(self.has())
         data["metrics"] = {k: json_number(v) for k, v in self.metrics.items()}
         return data
 

@@ -99,6 +99,8 @@ class Invocation(msgspec.Struct, frozen=True, omit_defaults=True):
         folder: the working folder, relative to the project.
         code: digests of the source files that it started from, by their place in the project.
         corrida: version.
+        executor: where the tasks of the pipeline were to run, where a person said so.
+        jobs: how many of them at once, likewise.
     """
 
     kind: Literal["pipeline", "command", "python"]
@@ -110,6 +112,30 @@ class Invocation(msgspec.Struct, frozen=True, omit_defaults=True):
     folder: str = "."
     code: dict[str, str] = {}
     corrida: str = ""
+    executor: str | None = None
+    jobs: int | None = None
+
+
+class MlflowFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What MLflow said of a run that was written through it and corrida has no field of its own for.
+
+    Attributes:
+        experiment: id of the experiment.
+        status: as MLflow names it: ``RUNNING``, ``SCHEDULED``, ``FINISHED``, ``FAILED``, ``KILLED``.
+        start_time, end_time: milliseconds since the epoch, as the client gave them.
+        user: the user, as the client gave it.
+        latest: for each metric the step and the time (in milliseconds) of the point that is its value.
+        model_inputs, model_outputs: ids of logged models that the run used and made; those made with their step.
+    """
+
+    experiment: str = ""
+    status: str = "RUNNING"
+    start_time: int | None = None
+    end_time: int | None = None
+    user: str = ""
+    latest: dict[str, tuple[int, int]] = {}
+    model_inputs: tuple[str, ...] = ()
+    model_outputs: tuple[tuple[str, int], ...] = ()
 
 
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +154,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     seed: int | None = None
     parent: str | None = None
+    resumed_from: str | None = None
     params: dict[str, Any] = {}
     metrics: dict[str, float | str] = {}
     primary_metric: PrimaryMetric | None = None
@@ -144,6 +171,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     config_patterns: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     git: Git | None = None
+    mlflow: MlflowFacts | None = None
 
 
 class RunFile(RunHeader, frozen=True, kw_only=True):

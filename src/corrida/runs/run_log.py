@@ -13,7 +13,7 @@ import msgspec
 
 from corrida.errors import AlreadyExists, ArtifactNotFound, InvalidMetric, InvalidName, Refused, RunSealed
 from corrida.runs import layout
-from corrida.runs.files import atomic_write, copy_new, create_file, explained, safe_join
+from corrida.runs.files import append_line, atomic_write, copy_new, create_file, explained, safe_join
 from corrida.runs.history import HistoryWriter, as_number, check_metric_name
 from corrida.runs.items import ItemsWriter
 from corrida.runs.numbers import json_number, metrics_from_file
@@ -45,6 +45,7 @@ class RunLog:
         self._metrics: dict[str, float | str] = {}
         self._history = HistoryWriter(run_dir / layout.HISTORY)
         self._items = ItemsWriter(run_dir)
+        self._appended: set[str] = set()
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log step metrics.
@@ -139,6 +140,22 @@ class RunLog:
                 target.parent.mkdir(parents=True, exist_ok=True)
             with self._exclusively(target):
                 create_file(target, data)
+        return target
+
+    def append(self, name: str, record: Mapping[str, Any]) -> Path:
+        """Append one line of JSON to a file of the run, which the first call makes; a kill does not lose it.
+
+        See :meth:`log_artifact` for the name and the errors.
+        """
+        with self._files_lock, explained(f"writing {name} of the run {self.id}"):
+            self._refuse_sealed()
+            if name in self._appended:
+                target = safe_join(self.dir, name)
+            else:
+                target = self._new_path(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._appended.add(name)
+            append_line(target, record, durable=False)
         return target
 
     @contextlib.contextmanager

@@ -26,7 +26,8 @@ class RunSpec:
         pipeline: name under which its runs are listed.
         run_id: exactly this id; taken is an error.
         run_tag: else ``run_<tag>``.
-        source, description, notes, tags, seed, parent, params: as recorded.
+        id_base: else this id, with a number where it is taken.
+        source, description, notes, tags, seed, parent, resumed_from, params: as recorded.
         configs: configuration files as (place in the project, bytes).
         config_patterns: the globs that found them, for restore.
         data: data files, and tables of databases, of which the run keeps a copy.
@@ -45,12 +46,14 @@ class RunSpec:
     root: Path
     run_id: str | None = None
     run_tag: str | None = None
+    id_base: str | None = None
     source: str | None = None
     description: str | None = None
     notes: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
     parent: str | None = None
+    resumed_from: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     configs: Sequence[tuple[str, bytes]] = ()
     config_patterns: Sequence[str] = ()
@@ -85,7 +88,7 @@ def checked(spec: RunSpec) -> RunSpec:
             raise BadInput(f"the seed must be a whole number, not {seed!r}") from None
         if not -(2**63) <= seed < 2**64:
             raise BadInput(f"the seed {str(seed)[:20]}… is too large; a seed has 64 bits")
-    for run_id in (spec.run_id, spec.parent):
+    for run_id in (spec.run_id, spec.id_base, spec.parent, spec.resumed_from):
         if run_id is not None:
             validate_run_id(run_id)
     if spec.run_id is not None and spec.run_tag is not None:

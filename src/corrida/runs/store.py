@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from corrida.runs.catalog import Catalog
 from corrida.runs.files import explained
 from corrida.runs.ids import is_run_id, parse_reference
 from corrida.runs.index_file import index_lock, index_state, write_index
+from corrida.runs.own_runs import no_child, own_runs
 from corrida.runs.query import Sql
 from corrida.runs.reading import read_header, record_of
 from corrida.runs.record import RunRecord, Runs
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
     from corrida.runs.writer import RunWriter
 
 DEFAULT_FOLDER = "runs"
-_FINISHED = Sql("runs.status = 'finished'")
-# What a bisection executes between two runs is nobody's latest work.
-_NO_HYBRID = Sql("""json_extract(runs.tags, '$."replay"') IS NOT 'bisect'""")
 
 
 class Store:
@@ -80,6 +79,7 @@ class Store:
         offset: int = 0,
         pipeline: str | None = None,
         status: str | None = None,
+        children: bool = True,
     ) -> Runs:
         """Return runs, the newest first.
 
@@ -91,6 +91,7 @@ class Store:
             offset: leave out so many first.
             pipeline: only of this pipeline.
             status: only with this status.
+            children: False leaves out those whose parent is in the store (with ``pipeline``, and is of this one too).
 
         Raises:
             InvalidFilter: the filter or the order cannot be read.
@@ -101,6 +102,8 @@ class Store:
             for column, value in (("pipeline", pipeline), ("status", status))
             if value is not None
         ]
+        if not children:
+            where.append(no_child(same_pipeline=pipeline is not None))
         self.refresh()
         headers = self.catalog.query(
             filter=filter, order_by=order_by, limit=limit, offset=offset, where=where
@@ -112,8 +115,8 @@ class Store:
         """Return one run.
 
         Args:
-            reference: an id, a unique prefix of one, ``latest`` (the newest finished run), ``latest~1`` (the
-                finished run before it), or ``@alias``. A path to a folder of the store works too.
+            reference: an id, a unique prefix of one, ``latest`` (the newest finished run that is no part of
+                another), ``latest~1`` (the one before it), or ``@alias``. A path to a folder of the store works too.
             pipeline: count ``latest`` among the runs of this pipeline.
 
         Raises:
@@ -142,21 +145,43 @@ class Store:
         name = parsed.name or ""
         return name if name in self else self._by_prefix(name)
 
-    def _latest(self, back: int, pipeline: str | None) -> str:
-        where = [_FINISHED, _NO_HYBRID] + ([Sql("runs.pipeline = ?", (pipeline,))] if pipeline else [])
+    def before(self, run: RunRecord) -> RunRecord | None:
+        """Return what to compare a run with: the newest finished run of its pipeline that is older; None without one.
+
+        Runs that are parts of others do not count, as of ``latest``; but a rerun is compared with its original, and
+        a model of a search with the same model of an earlier search.
+        """
         self.refresh()
-        found = self.catalog.query(limit=1, offset=back, where=where)
-        if found:
-            return found[0].id
-        count = len(self.runs(pipeline=pipeline, status="finished"))
+        if run.tags.get("replay") == "rerun" and run.parent in self:
+            return self.get(str(run.parent))
+        older = own_runs(self.catalog, self.root, pipeline=run.pipeline, before=run)
+        child = run.tags.get("child")
+        if child is None or run.parent not in self:
+            found = next(older, None)
+            return None if found is None else self.get(found.id)
+        where = [Sql("runs.parent IN (SELECT id FROM runs WHERE id <> ?)", (run.parent,))]
+        where += [Sql("runs.pipeline = ?", (run.pipeline,)), Sql("runs.status = 'finished'")]
+        where += [Sql("""json_extract(runs.tags, '$."child"') = ?""", (child,))]
+        where += [Sql("(runs.ord, runs.id) < (?, ?)", (run.order, run.id))]
+        same = self.catalog.query(limit=1, where=where)
+        return self.get(same[0].id) if same else None
+
+    def _latest(self, back: int, pipeline: str | None) -> str:
+        self.refresh()
+        found = next(islice(own_runs(self.catalog, self.root, pipeline=pipeline), back, None), None)
+        if found is not None:
+            return found.id
+        count = sum(1 for _ in own_runs(self.catalog, self.root, pipeline=pipeline))
         of = f" of {pipeline}" if pipeline else ""
         have = (
             f"the store has {count} finished run{'s' if count != 1 else ''}{of}"
             if count
             else f"no run{of} has finished"
         )
+        more = len(self.runs(pipeline=pipeline, status="finished", limit=count + 1)) > count
+        aside = ", parts of others not counted" if more else ""
         raise RunNotFound(
-            f"there is no latest{f'~{back}' if back else ''}: {have} in {self.root.name}; see corrida list"
+            f"there is no latest{f'~{back}' if back else ''}: {have} in {self.root.name}{aside}; see corrida list"
         )
 
     def _by_prefix(self, prefix: str) -> str:

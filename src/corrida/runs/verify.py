@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,14 +16,24 @@ import msgspec
 
 from corrida.errors import CorridaError
 from corrida.runs import layout
+from corrida.runs.additions import added_files
 from corrida.runs.alias import Promotion
-from corrida.runs.files import digest_entry, entry_name
+from corrida.runs.annotations import read_annotations
+from corrida.runs.files import digest_entry, entry_name, safe_join
 from corrida.runs.folders import is_half_born
 from corrida.runs.ids import is_run_id
 from corrida.runs.plain import JSON_ERRORS
+from corrida.runs.predictions import (
+    FORMATS,
+    is_cut_off,
+    prediction_files,
+    prediction_ids,
+    prediction_problem,
+)
 from corrida.runs.run_file import SEALED, RunFile, read_run_file, seal_is_intact
 
-Finding = Literal["altered", "missing", "added", "unreadable", "broken line", "not ended"]
+Finding = Literal["altered", "missing", "added", "unreadable", "broken line", "not ended", "left over"]
+_HARMLESS: Final = ("not ended", "left over")
 _SIGNS: Final = (layout.OWN_FILES | layout.OWN_FOLDERS) - {layout.CONFIG_DIR}
 
 
@@ -41,7 +51,8 @@ class Verification(msgspec.Struct, frozen=True):
     Attributes:
         run: the id; None for the files of the store itself.
         files: number of files whose digest was computed.
-        problems: what is not as it was; and, of a run that has not ended, that nothing can be compared.
+        problems: what is not as it was; of a run that has not ended, that nothing can be compared; and what a kill
+            left of a prediction.
     """
 
     run: str | None
@@ -51,7 +62,7 @@ class Verification(msgspec.Struct, frozen=True):
     @property
     def intact(self) -> bool:
         """Whether nothing differs from when the run ended; true of a run that has not, which may have crashed."""
-        return all(p.finding == "not ended" for p in self.problems)
+        return all(p.finding in _HARMLESS for p in self.problems)
 
 
 def verify_run(run_dir: Path, *, ended: str | None = None) -> Verification:
@@ -65,7 +76,8 @@ def verify_run(run_dir: Path, *, ended: str | None = None) -> Verification:
     if isinstance(content, Problem):
         return Verification(run_dir.name, 0, (content,))
     problems = [*_problems_of_run_file(run_dir / layout.RUN, content), *_problems_of_files(run_dir, content)]
-    return Verification(run_dir.name, len(content.files), tuple(problems))
+    later = [name for name in prediction_ids(run_dir) if _prediction(name) not in content.files]
+    return Verification(run_dir.name, len(content.files) + len(later), tuple(problems))
 
 
 def _run_file(run_dir: Path, ended: str | None) -> RunFile | Problem:
@@ -123,11 +135,40 @@ def _problems_of_files(run_dir: Path, content: RunFile) -> Iterator[Problem]:
         if (size, sha256) != (stored.size, stored.sha256):
             detail = "same size" if size == stored.size else f"{stored.size} → {size} bytes"
             yield Problem(name, "altered", "a link is in its place" if path.is_symlink() else detail)
-    known = {*content.files} | layout.NOT_SEALED
-    for name in there:
-        if name not in known:
-            yield Problem(name, "added", "it was not there when the run ended")
+    yield from _problems_of_added(run_dir, content, [*there])
     yield from _problems_of_lines(run_dir / layout.ANNOTATIONS, dict)
+
+
+def _problems_of_added(run_dir: Path, content: RunFile, there: Sequence[str]) -> Iterator[Problem]:
+    """Yield what came after the end of the run and is not as it was then, or belongs to nothing."""
+    known = {*content.files} | layout.NOT_SEALED
+    added = {n: d for n, d in added_files(read_annotations(run_dir)).items() if n not in known}
+    for name, digest in added.items():
+        path = safe_join(run_dir, name)
+        if not path.exists():
+            yield Problem(name, "missing", "it was added after the end of the run")
+        elif tuple(digest_entry(path)) != digest:
+            yield Problem(name, "altered", "it was added after the end of the run")
+    later = [one for one in prediction_ids(run_dir) if _prediction(one) not in known | {*added}]
+    for prediction_id in later:
+        problem = prediction_problem(run_dir, prediction_id, content.seal)
+        if problem is not None:
+            yield Problem(*problem)
+            stem = _prediction(prediction_id).removesuffix("json")
+            known |= {f"{stem}{kind}" for kind in FORMATS}  # what belongs to it is not told apart
+    known |= {*added, *prediction_files(run_dir), *map(_prediction, later)}
+    for name in there:
+        if name in known:
+            continue
+        folder, _, file = name.rpartition("/")
+        if folder == layout.PREDICTIONS_DIR and is_cut_off(file):
+            yield Problem(name, "left over", "a kill cut a prediction off; delete it")
+        else:
+            yield Problem(name, "added", "it was not there when the run ended")
+
+
+def _prediction(prediction_id: str) -> str:
+    return f"{layout.PREDICTIONS_DIR}/{prediction_id}.json"
 
 
 def _walk(folder: Path) -> tuple[dict[str, Path], list[Problem]]:

@@ -33,6 +33,7 @@ from corrida.runs.files import (
 )
 from corrida.runs.handover import take_handover
 from corrida.runs.index_file import append_to_index
+from corrida.runs.interrupts import held_back
 from corrida.runs.liveness import start_heartbeat, stop_heartbeat, this_process
 from corrida.runs.plain import plain, text
 from corrida.runs.record import flatten
@@ -84,7 +85,9 @@ class RunWriter(RunLog):
         self._data_stat = {path: _stat(path) for path in files}
         # Before the claim: bad data leaves no run.
         self._data = describe_data(files, spec.root, spec.roles)
-        self._claim: Claim = claim(root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed)
+        self._claim: Claim = claim(
+            root, run_id=spec.run_id, run_tag=spec.run_tag, seed=spec.seed, id_base=spec.id_base
+        )
         super().__init__(self._claim.dir)
         self._started = time.monotonic()
         self._params: dict[str, Any] = dict(spec.params)
@@ -97,6 +100,7 @@ class RunWriter(RunLog):
         self._unsealed: tuple[Literal["finished", "failed"], Failure | None] | None = None
         self._git_state: tuple[Git | None, bytes] | None = None
         self._token: Token[RunWriter | None] | None = None
+        self._entered = False
         self._git = GitCapture(spec.root, [root, *(spec.root / origin for origin, _ in spec.configs)])
         self._announced = False
         try:
@@ -359,6 +363,7 @@ class RunWriter(RunLog):
             "tags": dict(spec.tags),
             "seed": spec.seed,
             "parent": spec.parent,
+            "resumed_from": spec.resumed_from,
             "summary": self._summary,
             "metrics": self._metrics,
             "primary_metric": spec.primary_metric,
@@ -422,6 +427,11 @@ class RunWriter(RunLog):
         return self._failure
 
     @property
+    def spec(self) -> RunSpec:
+        """What the run was started with."""
+        return self._spec
+
+    @property
     def keeps(self) -> bool:
         """Whether the run stays after its end."""
         return self._keep
@@ -432,18 +442,25 @@ class RunWriter(RunLog):
         return tuple(self._configs)
 
     def __enter__(self) -> Self:
+        self._entered = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if error is None or (isinstance(error, SystemExit) and error.code in {None, 0}):
-            self.finish()
+            with held_back():
+                self.finish()
             return
-        try:
-            self.fail(error)
-        except StoreError as second:
-            error.add_note(f"corrida: {second}")  # the first error is the one to see
+        while True:
+            try:
+                with held_back():
+                    self.fail(error)
+            except KeyboardInterrupt:
+                continue  # pressed twice, or raised twice, as polars does: the run is ended all the same
+            except StoreError as second:
+                error.add_note(f"corrida: {second}")  # the first error is the one to see
+            return
 
     def __repr__(self) -> str:
         return f"<corrida run {self.id}, {self._status}>"
@@ -504,6 +521,8 @@ def _end_open_runs() -> None:
         with contextlib.suppress(StoreError):
             if failure is not None and failure is not writer._old_error:  # noqa: SLF001 - same module
                 writer.fail(failure)
+            elif writer._entered:  # noqa: SLF001
+                writer.fail("the program ended before the block of the run was left")
             else:
                 writer.warn(
                     "the run was not ended by its program: finish() was called when the interpreter ended"

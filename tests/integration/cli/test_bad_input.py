@@ -346,7 +346,9 @@ def test_ctrl_c_during_a_run(toy, corrida):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err == "corrida: interrupted\n"
+    assert err == (
+        "corrida: interrupted; stopped keeps what was done; go on with: corrida run --resume stopped\n"
+    )
     run = corrida("show", "stopped", "--json").json
     assert run["status"] == "failed"
     assert run["error"]["message"] == "interrupted"

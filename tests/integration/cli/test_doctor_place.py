@@ -205,8 +205,10 @@ def test_coarse_time_stamps(doctor, store, monkeypatch):
     real = os.utime
     steps = 2_000_000_000  # of FAT
 
-    def coarse(path, *, ns):
-        real(path, ns=tuple(n // steps * steps for n in ns))
+    def coarse(path, times=None, *, ns=None, **more):
+        if ns is None:  # the heartbeat of an open run of an earlier test, in its own thread
+            return real(path, times, **more)
+        return real(path, ns=tuple(n // steps * steps for n in ns), **more)
 
     monkeypatch.setattr(place_checks.os, "utime", coarse)
     assert any("coarse steps" in what for _, what in doctor("runs"))

@@ -452,7 +452,9 @@ def test_keys_jobs_and_metrics_are_the_same_on_both_databases(world):
     metrics = Metrics(world.service)
     with client_of(world) as api:
         headers = CSV | {"x-api-key": text}
-        answer = api.post("/v1/analyses?id=a1&webhook=http://hooks.invalid/", content="x\n5\n", headers=headers)
+        answer = api.post(
+            "/v1/analyses?id=a1&webhook=http://hooks.invalid/", content="x\n5\n", headers=headers
+        )
         assert answer.status_code == 202, answer.text
         world.service.cancel("a1")
         listed = api.get("/v1/analyses?status=cancelled", headers=headers).json()["analyses"]

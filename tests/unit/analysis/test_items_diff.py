@@ -201,6 +201,74 @@ def test_losses_are_paired_and_gaps_are_counted():
     assert loss.mean_a == pytest.approx(1.5)
 
 
+def test_without_right_and_wrong_the_losses_say_which_items_are_better():
+    """As of forecasts, which have a loss and no answer."""
+    a = frame(item_id=list("abcdefg"), loss=[1.0, 2.0, 3.0, 4.0, None, 1.0, float("nan")])
+    b = frame(item_id=list("abcdefg"), loss=[1.5, 1.0, 9.0, 4.0 + 1e-12, None, None, 1.0])
+    diff = diff_items(a, b)
+    counts = diff.counts
+    assert (counts.better, counts.worse, counts.same, counts.not_comparable) == (1, 2, 1, 3)
+    assert (counts.fixed, counts.broken, counts.changed) == (0, 0, 0)
+    assert diff.differing.select("item_id", "kind", "loss_a", "loss_b").rows() == [
+        ("c", "worse", 3.0, 9.0),
+        ("a", "worse", 1.0, 1.5),
+        ("b", "better", 2.0, 1.0),
+    ]
+    assert (counts.loss.better, counts.loss.worse, counts.loss.equal) == (1, 2, 1)
+
+
+def test_a_loss_that_becomes_infinite_is_the_worst():
+    a = frame(item_id=list("abcd"), loss=[1.0, 1.0, float("inf"), float("inf")])
+    b = frame(item_id=list("abcd"), loss=[8.0, float("inf"), 1.0, float("inf")])
+    assert diff_items(a, b).differing.select("item_id", "kind").rows() == [
+        ("b", "worse"), ("a", "worse"), ("c", "better")
+    ]  # fmt: skip
+    assert diff_items(a, b).counts.same == 1
+
+
+@pytest.mark.parametrize("kind", [pl.Float64, pl.String])
+def test_measurements_are_near_or_far_and_never_right_or_wrong(kind):
+    """A regression, whose table may keep its numbers as text."""
+
+    def run(output, loss):
+        columns = {"item_id": list("abc"), "output": output, "expected": [1.0, 2.0, 3.5], "loss": loss}
+        return pl.DataFrame(columns).with_columns(pl.col("output", "expected").cast(kind))
+
+    diff = diff_items(run([1.0, 2.5, 3.0], [0.0, 0.25, 0.25]), run([1.5, 2.4, 4.0], [0.25, 0.16, 0.25]))
+    assert kinds(diff) == {"a": "worse", "b": "better", "c": "changed"}  # c: as far off, on the other side
+    assert diff.counts.unknown_correctness == 3
+    again = diff_items(
+        run([1.0, 2.5, 3.0], [0.0, 0.25, 0.25]), run([1.0, 2.5 + 1e-13, 3.0], [0.0, 0.25, 0.25])
+    )
+    assert again.counts.same == 3
+
+
+def test_one_run_with_whole_numbers_by_chance_is_a_regression_all_the_same():
+    a = frame(item_id=["a", "b"], output=[2.0, 3.0], expected=[2.0, 4.0], loss=[0.0, 1.0])
+    b = frame(item_id=["a", "b"], output=[2.5, 4.0], expected=[2.0, 4.0], loss=[0.25, 0.0])
+    assert kinds(diff_items(a, b)) == {"a": "worse", "b": "better"}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"output": ["1", "2"], "expected": ["1", "1"]},  # codes
+        {"output": [1, 2], "expected": [1, 1]},
+        {"output": ["x", "1.5"], "expected": ["x", "x"]},
+        {"output": ["1.5", "2.5"], "expected": ["1.5", "1.5"], "correct": [True, False]},
+    ],
+)
+def test_labels_stay_right_or_wrong_whatever_their_loss(answers):
+    a = frame(item_id=["a", "b"], loss=[0.1, 3.0], **answers)
+    turned = {
+        name: values[::-1] if name in {"output", "correct"} else values for name, values in answers.items()
+    }
+    diff = diff_items(a, frame(item_id=["a", "b"], loss=[3.0, 0.1], **turned))
+    assert kinds(diff) == {"a": "broken", "b": "fixed"}
+    assert (diff.counts.better, diff.counts.worse) == (0, 0)
+    assert (diff.counts.loss.better, diff.counts.loss.worse) == (1, 1)
+
+
 def test_no_usable_loss_gives_no_mean():
     loss = diff_items(frame(item_id=["a"], loss=[None]), frame(item_id=["a"], loss=[1.0])).counts.loss
     assert (loss.items, loss.ignored, loss.mean_difference) == (0, 1, None)
@@ -294,6 +362,33 @@ def test_counts_agree_with_the_definition_item_by_item(left, right):
     assert counts["shared"] == found.total()
     assert diff.only_a.to_list() == [key for key in a if key not in b]
     assert diff.only_b.to_list() == [key for key in b if key not in a]
+
+
+LOSSES = st.dictionaries(
+    st.text("abcñ项", min_size=1, max_size=2),
+    st.tuples(
+        st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True, width=32)),
+        st.sampled_from(["x", "y", None]),
+        st.sampled_from([True, False, None]),
+    ),
+    max_size=12,
+)
+
+
+@given(LOSSES, LOSSES)
+def test_every_shared_item_is_counted_once_and_the_other_way_round_better_is_worse(left, right):
+    schema = {"item_id": pl.String, "loss": pl.Float64, "output": pl.String, "correct": pl.Boolean}
+    a, b = (pl.DataFrame([(k, *v) for k, v in x.items()], schema=schema, orient="row") for x in (left, right))
+    there, back = diff_items(a, b), diff_items(b, a)
+    counts = there.counts
+    parts = (counts.fixed, counts.broken, counts.better, counts.worse, counts.changed, counts.same)
+    assert sum(parts) + counts.not_comparable == counts.shared
+    assert (counts.better, counts.worse) == (back.counts.worse, back.counts.better)
+    moved = [
+        y - x for k, x, y in there.differing.select("kind", "loss_a", "loss_b").iter_rows() if k == "worse"
+    ]
+    assert all(step > 0 for step in moved)
+    assert moved == sorted(moved, reverse=True)
 
 
 @given(ITEMS, ITEMS)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from corrida.pipelines.contract import ConfigFile, Data
+from corrida.pipelines.executors import choose_executor, open_executor
 from corrida.pipelines.matching import pipeline
 from corrida.pipelines.model_files import written_model
 
@@ -16,11 +18,20 @@ if TYPE_CHECKING:
 
 
 class MemoryRecorder:
-    """Keeps what a pipeline reports."""
+    """Keeps what a pipeline reports.
 
-    def __init__(self):
+    ``children`` are the recorders of its child runs, each with ``params``, ``description``, ``outcome`` and ``error``.
+    What is put below the folder ``before`` is what an earlier run had saved; ``asked_jobs`` are the jobs of the
+    executors that were opened, and ``executor_name`` is the one that the person asks for.
+    """
+
+    def __init__(self, run_id="run_memory"):
+        self.run_id = run_id
         self.steps, self.texts, self.tables, self.warnings, self.models = [], {}, {}, [], {}
-        self.files = {}
+        self.files, self.children, self.asked_jobs = {}, [], []
+        self.lines = {}
+        self.before = self.executor_name = self.jobs = None
+        self.params, self.description, self.outcome, self.error = {}, None, None, None
 
     def log(self, metrics, step=None):
         self.steps.append((step, dict(metrics)))
@@ -31,11 +42,45 @@ class MemoryRecorder:
     def save_bytes(self, name, data):
         self.files[name] = data
 
+    def append(self, name, record):
+        self.lines.setdefault(name, []).append(json.loads(json.dumps(record)))
+
+    def log_params(self, params):
+        self.params |= params
+
+    def saved(self, name):
+        return None
+
     def save_table(self, name, frame):
         self.tables[name] = frame
 
     def save_model(self, name, write, *, format, libraries=(), facts=None):  # noqa: A002
         self.models[name] = dict(written_model(write, format=format, libraries=libraries, facts=facts or {}))
+
+    @contextlib.contextmanager
+    def child(self, name, *, params=None, description=None):
+        child = type(self)(f"{self.run_id}-{name}")
+        child.params, child.description = dict(params or {}), description
+        child.executor_name, child.jobs = self.executor_name, self.jobs
+        self.children.append(child)
+        try:
+            yield child
+        except BaseException as error:
+            child.error = error
+            raise
+
+    def finish(self, outcome):
+        self.outcome = outcome
+
+    @contextlib.contextmanager
+    def executor(self, jobs=1):
+        self.asked_jobs.append(jobs)
+        with open_executor(*choose_executor(self.executor_name, self.jobs, jobs)) as executor:
+            yield executor
+
+    def earlier(self, name):
+        path = None if self.before is None else self.before / name
+        return path if path is not None and path.exists() else None
 
     def progress(self, items, *, total=None, label=""):
         yield from items

@@ -9,7 +9,14 @@ from typing import Any, Final
 from corrida.analysis.charts.theme import BAD, CHANGED, GOOD, INK, QUIET, Spec, figure
 
 STATES: Final = ("right", "wrong", "no answer", "not known")
-KINDS: Final = {"fixed": GOOD, "broken": BAD, "changed": CHANGED, "same": QUIET}
+KINDS: Final = {
+    "fixed": GOOD,
+    "better": GOOD,
+    "broken": BAD,
+    "worse": BAD,
+    "changed": CHANGED,
+    "same": QUIET,
+}
 _POINTS = 24
 _LABEL = 0.07  # the height of a label, as a share of the figure
 _GAP = 0.03  # between two states, as a share of all items

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from corrida.analysis.charts.theme import BAD, CHANGED, GOOD, QUIET, Spec, figure
+from corrida.analysis.charts.intervals import differences_tooltip, intervals_chart
+from corrida.analysis.charts.theme import BAD, CHANGED, GOOD, QUIET, Spec
 from corrida.runs.numbers import format_number
 
 if TYPE_CHECKING:
     from corrida.analysis.slices import Slice, Slices
 
-_ROW = 26
 _COLOURS = {"worse": BAD, "better": GOOD, "changed": CHANGED, "within noise": QUIET}
 _SHAPES = {"worse": "triangle-down", "better": "triangle-up", "changed": "diamond", "within noise": "circle"}
 
@@ -41,73 +41,22 @@ def slices_chart(slices: Slices, *, most: int = 24) -> Spec | None:
         }
         for row in shown
     ]
-    states = [state for state in _COLOURS if any(row["state"] == state for row in rows)]
-    y = {
-        "field": "segment",
-        "type": "nominal",
-        "sort": [row["segment"] for row in rows],
-        "title": None,
-        "axis": {"ticks": False, "domain": False},
-    }
-    colour = {
-        "field": "state",
-        "type": "nominal",
-        "title": None,
-        "scale": {"domain": states, "range": [_COLOURS[state] for state in states]},
-        "legend": {"orient": "bottom"},
-    }
-    shape = {
-        "field": "state",
-        "type": "nominal",
-        "title": None,
-        "scale": {"domain": states, "range": [_SHAPES[state] for state in states]},
-    }
-    tooltip = [
-        {"field": "segment", "type": "nominal"},
-        {"field": "items", "type": "quantitative", "format": ","},
-        {"field": "values", "type": "nominal", "title": "A → B"},
-        *(
-            {"field": name, "type": "quantitative", "format": "+.4f"}
-            for name in ("difference", "low", "high")
-        ),
-        {"field": "q", "type": "quantitative", "format": ".2g"},
-    ]
-    layers: list[dict[str, Any]] = [
-        {
-            "data": {"values": [{"zero": 0}]},
-            "mark": {"type": "rule", "color": "#6E7781", "strokeDash": [4, 3]},
-            "encoding": {"x": {"field": "zero", "type": "quantitative"}},
-        },
-        {
-            "mark": {"type": "rule", "strokeWidth": 3},
-            "encoding": {
-                "y": y,
-                "x": {"field": "low", "type": "quantitative", "title": "B − A", "axis": {"format": "+.3~f"}},
-                "x2": {"field": "high"},
-                "color": colour,
-                "tooltip": tooltip,
-            },
-        },
-        {
-            "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-            "encoding": {
-                "y": y,
-                "x": {"field": "difference", "type": "quantitative"},
-                "color": colour,
-                "shape": shape,
-                "tooltip": tooltip,
-            },
-        },
-    ]
     left_out = "" if len(rows) == slices.looked_at else f" ({len(rows)} of {slices.looked_at:,} shown)"
-    return figure(
+    return intervals_chart(
         f"{slices.metric} by segment{left_out}",
         f"point: B − A in the segment; line: {100 * slices.confidence:g} % interval; coloured: more than chance "
         f"({slices.method})",
-        data={"values": rows},
-        width=480,
-        height=max(2, len(rows)) * _ROW,
-        layer=layers,
+        rows,
+        name="segment",
+        colours=_COLOURS,
+        shapes=_SHAPES,
+        facts=[
+            {"field": "segment", "type": "nominal"},
+            {"field": "items", "type": "quantitative", "format": ","},
+            {"field": "values", "type": "nominal", "title": "A → B"},
+            *differences_tooltip(),
+            {"field": "q", "type": "quantitative", "format": ".2g"},
+        ],
     )
 
 

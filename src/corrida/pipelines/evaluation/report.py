@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from corrida.analysis.blocks import Heading, Line, Table
-from corrida.analysis.pages import Banner, Figure, Part, page_html, page_markdown
-from corrida.errors import MissingExtra
+from corrida.analysis.pages import Banner, Figure, Part
 from corrida.pipelines.evaluation import charts
+from corrida.pipelines.report_files import save_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,22 +33,7 @@ def write_report(evaluation: Evaluation, recorder: Recorder) -> None:
         evaluation: what was found.
         recorder: of the run.
     """
-    parts = report_parts(evaluation)
-    subtitle = _subtitle(evaluation)
-    try:
-        text, pictures = page_markdown(TITLE, parts, subtitle=subtitle)
-        page = page_html(TITLE, parts, subtitle=subtitle)
-    except MissingExtra as error:
-        recorder.warn(f"report.md has no pictures and there is no report.html: {error}")
-        text, _ = page_markdown(
-            TITLE, [part for part in parts if not isinstance(part, Figure)], subtitle=subtitle
-        )
-        recorder.save_text("report.md", text)
-        return
-    for name, picture in pictures.items():
-        recorder.save_bytes(name, picture)
-    recorder.save_text("report.md", text)
-    recorder.save_text("report.html", page)
+    save_report(recorder, TITLE, report_parts(evaluation), subtitle=_subtitle(evaluation))
 
 
 def report_parts(evaluation: Evaluation) -> list[Part]:

@@ -1,7 +1,9 @@
 """How far a forecast is from what happened.
 
 Definitions as in Hyndman, R. J. and Koehler, A. B. (2006), Another look at measures of forecast accuracy,
-International Journal of Forecasting 22, 679-688; sMAPE in the form of Makridakis, S. and Hibon, M. (2000), The
+International Journal of Forecasting 22, 679-688, whose MASE is scaled by the naive forecast; for series with a season by
+the seasonal naive one: Hyndman, R. J. and Athanasopoulos, G. (2021), Forecasting: Principles and Practice, 3rd ed.,
+section 5.8. sMAPE in the form of Makridakis, S. and Hibon, M. (2000), The
 M3-Competition, International Journal of Forecasting 16, 451-476, with absolute values in the denominator.
 """
 

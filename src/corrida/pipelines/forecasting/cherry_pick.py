@@ -1,10 +1,10 @@
 """Cherry-pick: for each series the model that validation proves best, and what that choice is worth.
 
-The choice (rule ``guarded``). A model whose error on the series is above that of SeasonalNaive is out. Of the others, the
-one with the lowest error on the series stands against the one with the lowest mean MASE over all series. The evidence of
-one series is thin, that of all series together is not: so the simpler of the two is taken, unless the best on
-the series is the more complex one and significantly better in a paired test. The rule ``proven`` asks for significance
-whichever is the simpler, and knows no other guard.
+The choice (rule ``proven``). The model with the lowest error on the series stands against the one with the lowest mean
+MASE over all series, of those that are not significantly worse on the series than SeasonalNaive. The evidence of one
+series is thin, that of all series together is not: so the latter is taken, unless the best on the series is significantly
+better in a paired test. The rule ``guarded`` goes by the numbers as they are: it takes the simpler of the two where the
+test does not decide, and no model whose error on the series is above that of SeasonalNaive.
 
 The test is the randomization test of :mod:`corrida.analysis.statistics`, two-sided, on the errors of the two models.
 Its units are the windows where there are at least six: fewer cannot reach 5 %, whatever the errors (2/2⁵ = 0.06). With
@@ -120,9 +120,16 @@ def _choose(
     single = min(trials.models, key=lambda model: pooled[model])
     naive = errors.get(NAIVE, float("inf"))
     guarded = rule.rule == "guarded"
-    admitted = [model for model in trials.models if errors[model] <= naive] if guarded else trials.models
-    usual = min(admitted, key=lambda model: pooled[model])
-    why = "" if usual == single else f"{single} is worse here than {NAIVE}; "
+    by_all = sorted(trials.models, key=lambda model: pooled[model])
+
+    def out(model: str) -> bool:
+        if errors[model] <= naive:
+            return False
+        return guarded or _p_value(trials, series, NAIVE, model, windows) <= 1 - rule.confidence
+
+    usual = next(model for model in by_all if not out(model))
+    how = "worse" if guarded else "significantly worse"
+    why = "" if usual == single else f"{single} is {how} here than {NAIVE}; "
     p_value: float | None = None
     taken = best
     if best == usual:
@@ -191,6 +198,8 @@ def scores(
                 "cherry_pick.mase_seen": final[series].model,
             }
             for name, model in picks.items():
+                if model not in trials.models:
+                    continue  # even SeasonalNaive may have failed
                 value = trials.one(series, model, window).mase
                 if value is not None:
                     rows.setdefault(name, []).append(value)

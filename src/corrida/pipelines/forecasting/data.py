@@ -13,14 +13,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from corrida.errors import InvalidData
 from corrida.pipelines.forecasting.frequency import Frequency, infer_frequency, parse_frequency
-from corrida.pipelines.forecasting.panel import Panel, Series
+from corrida.pipelines.forecasting.panel import Panel
+from corrida.pipelines.forecasting.reading import Reading, said
 from corrida.pipelines.forecasting.times import read_times
 from corrida.pipelines.forecasting.validation import least_length
 from corrida.pipelines.inputs import read_table, require_columns, rows_named, shown, text_column
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from corrida.pipelines.forecasting.panel import Floats
+    from corrida.pipelines.forecasting.panel import Series
     from corrida.pipelines.forecasting.settings import ForecastingConfig
 
 NAMED = 5
@@ -68,32 +68,41 @@ def read_panel(
         config: names of columns, frequency and rules.
         validated: whether series need the values that validation holds out, besides those to learn from.
         like: the panel that models were trained on; its frequency and exogenous columns are asked for.
-        appended: whether series may be as short as one value, since they continue those of ``like``.
+        appended: whether series may be as short as one value, since they continue those of ``like``; or hold none,
+            and say what exogenous columns will be.
 
     Raises:
         InvalidData: naming the file, the column, the row or the series, and the mend.
     """
     exogenous = like.exogenous if like is not None else None
-    frame = pl.concat([_read(path, config, exogenous) for path in paths], how="diagonal")
+    future = appended and bool(exogenous)
+    days = like is None or like.frequency.days
+    frame = pl.concat(
+        [_read(path, config, exogenous, days=days, future=future) for path in paths], how="diagonal"
+    )
     names = tuple(name for name in frame.columns if name.startswith("x:"))
     frame = frame.sort("id", "time", maintain_order=True)
     _refuse_duplicates(frame)
     parts = {str(key[0]): part for key, part in frame.group_by("id", maintain_order=True)}
     frequency = _frequency(parts, config, like)
     season = like.season_length if like is not None else config.season_length or frequency.season_length
-    least = 1 if appended else least_length(config, season) if validated else season + 1
+    least = int(not future) if appended else least_length(config, season) if validated else season + 1
     series: list[Series] = []
     skipped: dict[str, str] = {}
     filled: dict[str, int] = {}
     late: list[str] = []
     for name, part in parts.items():
-        one = _Reading(name, part, frequency, names, config)
+        one = Reading(name, part, frequency, names, config, appended=appended, future=future)
         if one.length < least:
             skipped[name] = f"{one.length} of {least} values"
             continue
         series.append(one.series())
         filled |= {name: one.filled} if one.filled else {}
         late += [name] if one.dropped else []
+    if appended and skipped:
+        raise InvalidData(
+            f"the data hold no values of {some(list(skipped))}; give some, or leave those rows out"
+        )
     _settle_short(skipped, series, config)
     panel = Panel(tuple(series), frequency, season, tuple(name[2:] for name in names))
     warnings = _warnings(panel, skipped, filled, late, config)
@@ -106,11 +115,18 @@ def some(names: Sequence[str]) -> str:
     return few if len(names) <= NAMED else f"{few} and {len(names) - NAMED:,} more"
 
 
-def _read(path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None) -> pl.DataFrame:
-    """Return a file as id, time, y and ``x:`` columns; y and x are floats, null where nothing stands."""
+def _read(
+    path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None, *, days: bool, future: bool
+) -> pl.DataFrame:
+    """Return a file as id, time, y and ``x:`` columns; y and x are floats, null where nothing stands.
+
+    A file that says what exogenous columns will be in the ``future`` need not have the column of the values.
+    """
     frame = read_table(path)
     columns = config.columns
-    require_columns(frame, path, [columns.id, columns.time, columns.target])
+    if future and columns.target not in frame.columns:
+        frame = frame.with_columns(pl.lit(None, pl.Float64).alias(columns.target))
+    _require_named(frame, path, config)
     if exogenous is None:
         rest = [n for n in frame.columns if n not in {columns.id, columns.time, columns.target}]
         exogenous = rest if columns.exogenous is None else columns.exogenous
@@ -120,12 +136,25 @@ def _read(path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None
         raise InvalidData(
             f"{shown(path)}: column {columns.id!r} is empty at {rows_named(path, blank)}. Give every row its series."
         )
-    times = read_times(frame[columns.time], path, columns.time)
+    times = read_times(frame[columns.time], path, columns.time, days=days)
     numbers = [
         _numbers(frame, path, name, ids).alias(alias)
         for name, alias in [(columns.target, "y"), *((name, f"x:{name}") for name in exogenous)]
     ]
     return pl.DataFrame([ids.alias("id"), times.alias("time"), *numbers])
+
+
+def _require_named(frame: pl.DataFrame, path: Path, config: ForecastingConfig) -> None:
+    columns = config.columns
+    try:
+        require_columns(frame, path, [columns.id, columns.time, columns.target])
+    except InvalidData as error:
+        if "Did you mean" in str(error):
+            raise
+        raise InvalidData(
+            f"{error} Say how the series, the time and the value are called there: columns.id, columns.time, columns.target, "
+            f"as in --set columns.time={frame.columns[min(1, frame.width - 1)]}"
+        ) from None
 
 
 def _numbers(frame: pl.DataFrame, path: Path, column: str, ids: pl.Series) -> pl.Series:
@@ -161,7 +190,7 @@ def _refuse_duplicates(frame: pl.DataFrame) -> None:
         names = twice["id"].unique(maintain_order=True).to_list()
         first = twice.row(0, named=True)
         raise InvalidData(
-            f"the series {first['id']!r} has more than one row for {_said(first['time'])}"
+            f"the series {first['id']!r} has more than one row for {said(first['time'])}"
             f"{f'; so have others: {some(names[1:])}' if len(names) > 1 else ''}. "
             "Keep one row for each series and time, or add them up first."
         )
@@ -184,101 +213,17 @@ def _frequency(parts: dict[str, pl.DataFrame], config: ForecastingConfig, like: 
             "the time between two values cannot be read off the data, since no series has two rows; set freq, as in --set freq=1mo"
         )
     if (found.unit == "step") != counted:
+        if like is not None:
+            was, now = ("dates", "whole numbers") if counted else ("whole numbers", "dates")
+            raise InvalidData(
+                f"the column {config.columns.time!r} holds {now}; the models were trained on {was}"
+            )
         kind = "whole numbers" if counted else "dates"
         raise InvalidData(
             f"freq is {found}, but the column {config.columns.time!r} holds {kind}; "
             f"{'set freq to a number' if counted else 'write freq as 1mo, 1d or 1h'}"
         )
     return found
-
-
-class _Reading:
-    """One series on its way from rows to values without gaps."""
-
-    def __init__(
-        self,
-        name: str,
-        part: pl.DataFrame,
-        frequency: Frequency,
-        exogenous: tuple[str, ...],
-        config: ForecastingConfig,
-    ) -> None:
-        self.name, self.frequency, self.exogenous, self.config = name, frequency, exogenous, config
-        known = part["y"].is_not_null().arg_true()
-        self.dropped = int(known[0]) if len(known) else 0
-        self.rows = part.slice(self.dropped) if len(known) else part.head(0)
-        self.filled = 0
-        self.length = 0
-        if len(known):
-            self.positions = self._positions()
-            self.length = int(self.positions[int(known[-1]) - self.dropped]) + 1
-
-    def _positions(self) -> Any:
-        times = self.rows["time"]
-        positions = self.frequency.positions(times)
-        if positions is not None:
-            return positions
-        at = next(
-            (i for i in range(2, len(times) + 1) if self.frequency.positions(times[:i]) is None), len(times)
-        )
-        raise InvalidData(
-            f"the series {self.name!r} does not go by {self.frequency}: {_said(times[at - 1])} lies between two steps "
-            f"from {_said(times[0])}. Set freq if {self.frequency} is wrong, or correct the dates."
-        )
-
-    def series(self) -> Series:
-        """Return the series, filled where the configuration allows it."""
-        last = int(self.positions[-1]) + 1
-        y = self._spread("y", last)[: self.length]
-        self._fill(y, "y")
-        columns = []
-        for name in self.exogenous:
-            values = self._spread(name, last)
-            end = self._known_ahead(values)
-            history = values[:end]
-            self._fill(history, name)
-            columns.append(history)
-        width = min((len(column) for column in columns), default=self.length)
-        exogenous = np.column_stack([c[:width] for c in columns]) if columns else np.empty((self.length, 0))
-        return Series(self.name, self.rows["time"][0], y, exogenous)
-
-    def _known_ahead(self, values: Floats) -> int:
-        """Return up to where exogenous values are known without a gap, the future included."""
-        missing = np.flatnonzero(np.isnan(values[self.length :]))
-        return self.length + int(missing[0]) if missing.size else len(values)
-
-    def _spread(self, column: str, last: int) -> Floats:
-        values = np.full(last, np.nan)
-        values[self.positions] = self.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return values
-
-    def _fill(self, values: Floats, column: str) -> None:
-        """Fill missing values in place."""
-        missing = np.isnan(values)
-        if not missing.any():
-            return
-        where = np.flatnonzero(missing)
-        said = "" if column == "y" else f" in {column[2:]!r}"
-        if self.config.gaps == "refuse":
-            raise InvalidData(
-                f"the series {self.name!r} has no value{said} for {_said(self._time(int(where[0])))}"
-                f"{f' and {where.size - 1:,} other times' if where.size > 1 else ''}, counted by {self.frequency}. "
-                "Fill it, set gaps to zero, previous or interpolate, or set freq if that is wrong."
-            )
-        seen = np.flatnonzero(~missing)
-        if not seen.size:
-            raise InvalidData(f"the series {self.name!r} has no value{said} at all; leave the column out")
-        if column != "y" or self.config.gaps == "previous":
-            before = np.maximum.accumulate(np.where(missing, -1, np.arange(len(values))))
-            values[:] = values[np.where(before < 0, seen[0], before)]
-        elif self.config.gaps == "zero":
-            values[missing] = 0.0
-        else:
-            values[missing] = np.interp(where, seen, values[seen])
-        self.filled += int(where.size) if column == "y" else 0
-
-    def _time(self, position: int) -> object:
-        return self.frequency.times(self.rows["time"][0], position, 1)[0]
 
 
 def _settle_short(skipped: dict[str, str], series: list[Series], config: ForecastingConfig) -> None:
@@ -290,7 +235,7 @@ def _settle_short(skipped: dict[str, str], series: list[Series], config: Forecas
     )
     raise InvalidData(
         f"{len(skipped):,} series {'are' if len(skipped) > 1 else 'is'} too short for a horizon of {config.horizon} steps "
-        f"in {config.n_windows} windows: {listed}. {mend}"
+        f"in {_count(config.n_windows, 'window')}: {listed}. {mend}"
     )
 
 
@@ -305,13 +250,14 @@ def _warnings(
 
     tell(list(skipped), lambda text: f"too short and left out: {text}")
     tell(
-        list(filled), lambda text: f"{sum(filled.values()):,} missing values filled ({config.gaps}) in {text}"
+        list(filled),
+        lambda text: f"{_count(sum(filled.values()), 'missing value')} filled ({config.gaps}) in {text}",
     )
     tell(late, lambda text: f"rows without a value before the first one are left out in {text}")
-    constant = [one.id for one in panel.series if np.ptp(one.y) == 0]
+    constant = [one.id for one in panel.series if one.y.size and (one.y == one.y[0]).all()]
     tell(constant, lambda text: f"constant, and so without a MASE: {text}")
     return found
 
 
-def _said(time: Any) -> str:
-    return str(time).removesuffix(" 00:00:00")
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count != 1 else ''}"

@@ -83,6 +83,11 @@ class Frequency:
             return steps if not rest and steps <= _LONGEST_DAY else 1
         return _SEASONS.get((self.unit, self.count), 1)
 
+    @property
+    def days(self) -> bool:
+        """Whether it is whole days or longer."""
+        return self.unit != "second" or self.count % _DAY == 0
+
     def positions(self, times: pl.Series) -> NDArray[np.int64] | None:
         """Return how many steps after the first each time is, or None when one lies between two steps.
 
@@ -109,12 +114,23 @@ class Frequency:
         """
         import polars as pl
 
-        steps = pl.Series([(first + i) * self.count for i in range(count)], dtype=pl.Int64)
-        if self.unit == "step":
-            return pl.Series([int(str(start)) + step for step in steps], dtype=pl.Int64)
-        origin = pl.Series([start], dtype=pl.Datetime("us"))
-        frame = pl.DataFrame({"step": steps, "at": origin.new_from_index(0, count)})
+        kind = pl.Int64 if self.unit == "step" else pl.Datetime("us")
+        starts = pl.Series([start], dtype=kind).new_from_index(0, count)
+        return self.times_from(starts, pl.Series(range(first, first + count), dtype=pl.Int64))
+
+    def times_from(self, starts: pl.Series, steps: pl.Series) -> pl.Series:
+        """Return the time of a step after each of many starts.
+
+        Args:
+            starts: Datetime, or Int64 where time is counted.
+            steps: Int64, as many.
+        """
+        import polars as pl
+
+        frame = pl.DataFrame({"at": starts, "step": steps * self.count})
         at = pl.col("at")
+        if self.unit == "step":
+            return frame.select((at + pl.col("step")).alias("ds"))["ds"]
         if self.unit == "month":
             moved = at.dt.offset_by(pl.format("{}mo", "step"))
             moved = moved.dt.month_end() if self.month_end else moved

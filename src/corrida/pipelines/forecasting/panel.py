@@ -72,8 +72,20 @@ class Panel:
         """Return what was known before the last ``back`` values; exogenous values of the time after stay known."""
         return replace(self, series=tuple(replace(one, y=one.y[: len(one.y) - back]) for one in self.series))
 
+    @cached_property
+    def cutoffs(self) -> dict[str, Any]:
+        """The time of the last value of each series."""
+        import polars as pl
+
+        starts = pl.Series([one.start for one in self.series])
+        steps = pl.Series([len(one.y) - 1 for one in self.series], dtype=pl.Int64)
+        ends = self.frequency.times_from(starts, steps)
+        return dict(zip((one.id for one in self.series), ends, strict=True))
+
     def cutoff(self, one: Series) -> Any:
-        """Return the time of the last value."""
+        """Return the time of the last value of a series of this panel, or of another of the same frequency."""
+        if self.by_id.get(one.id) is one:
+            return self.cutoffs[one.id]
         return self.frequency.times(one.start, len(one.y) - 1, 1)[0]
 
     def ahead(self, one: Series, horizon: int) -> pl.Series:

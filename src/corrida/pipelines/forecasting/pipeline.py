@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from corrida.pipelines.contract import ConfigFile
     from corrida.pipelines.forecasting.cherry_pick import Choice, Trials
     from corrida.pipelines.forecasting.data import Found
+    from corrida.pipelines.forecasting.old_models import OldPredictor
     from corrida.pipelines.forecasting.predictor import ForecastPredictor
     from corrida.pipelines.forecasting.settings import ForecastingConfig
     from corrida.pipelines.forecasting.training import Trained
@@ -25,6 +26,8 @@ _NOT_USED = {
     "run_id": "--run-id names a run",
     "log_file": "a run keeps what it said in its log.txt",
 }
+
+_ENOUGH_SERIES = 6  # 2/2⁵ is above 5 %
 
 
 class ForecastingPipeline:
@@ -39,6 +42,7 @@ class ForecastingPipeline:
         Column("horizon", "params.horizon"),
         Column("steps", "params.max_steps"),
         Column("best error", "metrics.best_mase"),
+        Column("has", "has"),
         Column("cherry-pick", "metrics.cherry_pick.mase"),
     )
     primary_metric: str = "cherry_pick.mase"
@@ -76,6 +80,8 @@ class ForecastingPipeline:
         from corrida.pipelines.forecasting.cherry_pick import Trials, choose, nested_choices
         from corrida.pipelines.forecasting.data import read_panel
         from corrida.pipelines.forecasting.predictor import save_predictor
+        from corrida.pipelines.forecasting.report import write_report
+        from corrida.pipelines.forecasting.results import Results
         from corrida.pipelines.forecasting.tables import (
             choices_table,
             items_table,
@@ -102,19 +108,29 @@ class ForecastingPipeline:
         items = items_table(trials, nested, panel, config.levels)
         if expected is not None:
             items = items.filter(items["item_id"].is_in(list(expected)))
-        metrics = _metrics(trained, trials, nested, final, config, items)
+        kept = frozenset(zip(items["unique_id"], items["window"], strict=True))
+        metrics = _metrics(trained, trials, nested, final, config, items, kept)
+        if config.report:
+            results = Results(panel, config, trained, trials, final, nested, kept, metrics)
+            write_report(results, recorder)
         measures = {"cherry_pick.mase": "mean(loss)"}
         measures |= {f"{name}.mase": f"mean(mase.{name})" for name in trials.models}
         return Outcome(
-            metrics, items, _dataset(found, trained), _summary(metrics, trained, found), measures=measures
+            metrics,
+            items,
+            _dataset(found, trained, config),
+            _summary(metrics, trained, found),
+            measures=measures,
+            # The errors of one series go together over its windows. Of fewer series no test could say anything.
+            cluster="unique_id" if len(panel) >= _ENOUGH_SERIES else None,
         )
 
-    def load(self, models: Path, *, trust: bool = False) -> ForecastPredictor:
+    def load(self, models: Path, *, trust: bool = False) -> ForecastPredictor | OldPredictor:
         """Return what forecasts with the models of a run.
 
         Args:
             models: the folder ``models`` of the run, which is all that is needed.
-            trust: consent to model files that can run code; this pipeline writes none.
+            trust: consent to model files that can run code; this pipeline writes none, but an adopted run may have some.
 
         Raises:
             NotFound, DamagedRun, Refused, MissingExtra: a model cannot be loaded.
@@ -143,7 +159,7 @@ def _item_ids(found: Found, config: ForecastingConfig, asked: frozenset[str] | N
 
     panel = found.panel
     known = {
-        f"{one.id}@{panel.frequency.text(panel.cutoff(one))}"
+        f"{one.id}@{panel.frequency.text(window.known.cutoff(one))}"
         for window in windows(panel, config)
         for one in window.known.series
     }
@@ -174,31 +190,33 @@ def _metrics(
     final: Mapping[str, Choice],
     config: ForecastingConfig,
     items: pl.DataFrame,
+    kept: frozenset[tuple[str, int]],
 ) -> dict[str, float]:
     """Return the metrics of the items that were asked for."""
     from corrida.pipelines.forecasting.cherry_pick import scores
     from corrida.pipelines.forecasting.tables import ERRORS
 
-    kept = set(zip(items["unique_id"], items["window"], strict=True))
-    metrics: dict[str, float] = {
+    counts: dict[str, float] = {
         "models_trained": len(trained.validated),
         "models_failed": len(trained.failed),
         "series": items["unique_id"].n_unique(),
         "horizon": config.horizon,
         "windows": config.n_windows,
     }
+    metrics: dict[str, float] = {}
     best = []
     names = (*ERRORS, *(f"coverage_{level}" for level in config.levels))
     for model in trials.models:
         means = trained.validated[model].means(names, config.levels, kept)
         metrics |= {f"{model}.{name}": value for name, value in means.items()}
         best += [means["mase"]] if "mase" in means else []
+    first = scores(trials, nested, final, kept)
     if best:
-        metrics["best_mase"] = min(best)
-    return metrics | scores(trials, nested, final, kept)
+        first["best_mase"] = min(best)
+    return counts | first | metrics
 
 
-def _dataset(found: Found, trained: Trained) -> dict[str, Any]:
+def _dataset(found: Found, trained: Trained, config: ForecastingConfig) -> dict[str, Any]:
     panel = found.panel
     ends = [panel.frequency.text(panel.cutoff(one)) for one in panel.series]
     starts = [panel.frequency.text(one.start) for one in panel.series]
@@ -215,6 +233,8 @@ def _dataset(found: Found, trained: Trained) -> dict[str, Any]:
         facts["series_left_out"] = len(found.skipped)
     if found.filled:
         facts["values_filled"] = sum(found.filled.values())
+    if any("torch" in one.model.packages for one in trained.validated.values()):
+        facts["threads"] = config.threads  # another number gives other forecasts
     if trained.failed:
         facts["models_failed"] = dict(trained.failed)
     return facts
@@ -223,11 +243,14 @@ def _dataset(found: Found, trained: Trained) -> dict[str, Any]:
 def _summary(metrics: Mapping[str, float], trained: Trained, found: Found) -> str:
     """Say in one sentence what was trained and how good it is."""
     count = f"{len(trained.validated)} model{'s' if len(trained.validated) > 1 else ''}"
-    said = f"{count} trained on {len(found.panel):,} series"
+    over = (
+        f" ({len(trained.taken_over)} of them taken over from the run before)" if trained.taken_over else ""
+    )
+    said = f"{count} trained on {len(found.panel):,} series{over}"
     if "cherry_pick.mase" in metrics:
-        other = (
-            f"best single model {metrics['best_single.mase']:.3f}, SeasonalNaive {metrics['naive.mase']:.3f}"
-        )
+        other = f"best single model {metrics['best_single.mase']:.3f}"
+        if "naive.mase" in metrics:
+            other += f", SeasonalNaive {metrics['naive.mase']:.3f}"
         said += (
             f": cherry-pick MASE {metrics['cherry_pick.mase']:.3f} on windows that it did not see ({other})"
         )

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import polars as pl
 
-from corrida.errors import DamagedRun, InvalidConfig, InvalidData
+from corrida.errors import CorridaError, DamagedRun, InvalidConfig, InvalidData
 from corrida.pipelines.contract import Prediction
 from corrida.pipelines.forecasting.data import read_panel, some
 from corrida.pipelines.forecasting.intervals import widened
 from corrida.pipelines.forecasting.models import MODELS
-from corrida.pipelines.forecasting.panel import Panel, Series
+from corrida.pipelines.forecasting.newer import is_newer, read_newer
 from corrida.pipelines.forecasting.settings import Columns, ForecastingConfig
-from corrida.pipelines.forecasting.tables import dated, forecast_columns, history_table
+from corrida.pipelines.forecasting.tables import (
+    dated,
+    forecast_columns,
+    history_table,
+    metrics_table,
+    scored_table,
+)
 from corrida.pipelines.inputs import suggest
-from corrida.pipelines.model_files import check_model, read_facts
+from corrida.pipelines.model_files import FACTS, check_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from corrida.pipelines.contract import Data, Recorder
     from corrida.pipelines.forecasting.cherry_pick import Choice
     from corrida.pipelines.forecasting.models import Fitted
-    from corrida.pipelines.forecasting.panel import Forecast
+    from corrida.pipelines.forecasting.old_models import OldPredictor
+    from corrida.pipelines.forecasting.panel import Forecast, Panel
     from corrida.pipelines.forecasting.training import Trained
 
 PREDICTOR = "predictor"
+_MOST_STEPS = 100_000  # more is a slip of the hand, and would fill the memory
 _HISTORY, _ABOUT = "history.parquet", "predictor.json"
 
 
@@ -84,14 +90,19 @@ def save_predictor(
     recorder.save_model(PREDICTOR, write, format="parquet+json", libraries=["polars"])
 
 
-def load_predictor(models: Path, *, trust: bool = False) -> ForecastPredictor:
+def load_predictor(models: Path, *, trust: bool = False) -> ForecastPredictor | OldPredictor:
     """Return what forecasts with the models of a run; a model is read when it is first needed.
 
     Raises:
         NotFound: the folder holds no models of this pipeline.
         DamagedRun: a file was altered.
+        Refused: another program wrote the models, they can run code when they are read, and nobody consented.
     """
     folder = models / PREDICTOR
+    if not any(models.glob(f"*/{FACTS}")):
+        from corrida.pipelines.forecasting.old_models import load_old_models
+
+        return load_old_models(models, trust=trust)
     check_model(folder, trust=trust)
     try:
         about = msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About)
@@ -132,6 +143,7 @@ class ForecastPredictor:
         model: str | None = None,
         series: Sequence[str] = (),
         horizon: int | None = None,
+        score: bool = False,
     ) -> Prediction:
         """Forecast what comes after the history, or after newer data.
 
@@ -142,14 +154,18 @@ class ForecastPredictor:
             model: take this model for all series. Without either, the best single model.
             series: only these; all when empty.
             horizon: steps; that of the training when not given.
+            score: forecast from the end of the training instead, what ``data`` say that happened since, in windows of the
+                horizon; and measure the errors of all models.
 
         Returns:
             One row a series and step: ``unique_id``, ``ds``, ``forecast``, ``lower_<level>`` and ``upper_<level>``,
-            ``model`` and ``cutoff``, the time of the last value that was known.
+            ``model`` and ``cutoff``, the time of the last value that was known. With ``score`` also ``y`` and ``window``,
+            and the errors in the columns of ``metrics.csv``.
 
         Raises:
             InvalidConfig: no such model, or not for that horizon.
-            InvalidData: no such series, a gap after the history, or exogenous values of the future are missing.
+            InvalidData: no such series, a gap after the history, exogenous values of the future are missing, or there is
+                nothing to score by.
             DamagedRun: a model file was altered.
             MissingExtra: a model needs a library that is not installed.
         """
@@ -160,12 +176,18 @@ class ForecastPredictor:
             raise InvalidConfig(
                 f"the run has no model {model!r}; it has {trained}.{suggest(model, self.about.models)}"
             )
+        if score and (data is None or not data.files):
+            raise InvalidData("forecasts are scored by newer values; give them with --data")
         steps = self.about.config.horizon if horizon is None else horizon
-        if steps < 1:
-            raise InvalidConfig(f"a horizon of {steps} steps is none; give 1 or more")
+        if not 1 <= steps <= _MOST_STEPS:
+            raise InvalidConfig(f"a horizon of {steps:,} steps is none; give 1 to {_MOST_STEPS:,}")
         notes: list[str] = []
         panel, newer = self._panel(data, notes)
         panel = _only(panel, series)
+        if score:
+            known = panel.only(frozenset(self.history.by_id))
+            taken = self._chosen(known, notes, cherry_pick=cherry_pick, model=model)
+            return self._scored(panel, taken, steps, notes)
         chosen = self._chosen(panel, notes, cherry_pick=cherry_pick, model=model)
         forecasts: dict[str, tuple[str, Forecast]] = {}
         for name in dict.fromkeys(chosen.values()):
@@ -174,6 +196,22 @@ class ForecastPredictor:
                 forecasts[one] = (name, forecast)
         return Prediction(self._table(panel, forecasts, steps), notes)
 
+    def _scored(self, panel: Panel, chosen: Mapping[str, str], horizon: int, notes: list[str]) -> Prediction:
+        from corrida.pipelines.forecasting.scoring import score
+
+        def forecast(name: str, part: Panel, steps: int) -> Mapping[str, Forecast]:
+            newer = frozenset(one.id for one in part.series if is_newer(self.history, one))
+            return self._forecast(name, part, steps, newer, [])
+
+        models = {name: name in chosen.values() for name in self.about.models}
+        trials = score(self.history, panel, models, horizon, forecast, notes)
+        levels = self.about.config.levels
+        said = sorted(
+            (trial for trial in trials if chosen[trial.series] == trial.model),
+            key=lambda trial: (trial.series, trial.window),
+        )
+        return Prediction(scored_table(said, panel, levels), notes, metrics_table(trials, levels))
+
     def _panel(self, data: Data | None, notes: list[str]) -> tuple[Panel, frozenset[str]]:
         """Return the series to forecast, and those whose history is not the one that was learnt from."""
         if data is None or not data.files:
@@ -181,43 +219,8 @@ class ForecastPredictor:
         config = msgspec.structs.replace(
             history_config(self.about), columns=self.about.config.columns, short_series="refuse"
         )
-        given = read_panel(data.files, config, like=self.history, appended=True)
-        notes += given.warnings
-        whole = tuple(self._continued(one) for one in given.panel.series)
-        newer = frozenset(
-            one.id
-            for one in whole
-            if (old := self.history.by_id.get(one.id)) is None or not np.array_equal(old.y, one.y)
-        )
-        return replace(self.history, series=whole), newer
-
-    def _continued(self, one: Series) -> Series:
-        """Return newer values behind the history where they start after its start."""
-        old = self.history.by_id.get(one.id)
-        if old is None or one.start <= old.start:
-            if len(one.y) <= self.about.season_length:
-                raise InvalidData(
-                    f"the series {one.id!r} has {len(one.y)} values, too few to forecast from; "
-                    f"{self.about.season_length + 1} are needed"
-                )
-            return one
-        positions = self.history.frequency.positions(pl.Series([old.start, one.start]))
-        if positions is None:
-            raise InvalidData(
-                f"the series {one.id!r} does not go by {self.about.frequency} after its history"
-            )
-        first = int(positions[1])
-        if first > len(old.y):
-            raise InvalidData(
-                f"between the history of {one.id!r} and the data {first - len(old.y)} values are missing; "
-                "give those too"
-            )
-        return Series(
-            one.id,
-            old.start,
-            np.concatenate([old.y[:first], one.y]),
-            np.concatenate([old.exogenous[:first], one.exogenous]),
-        )
+        whole = read_newer(data.files, config, self.history, notes)
+        return whole, frozenset(one.id for one in whole.series if is_newer(self.history, one))
 
     def _chosen(
         self, panel: Panel, notes: list[str], *, cherry_pick: bool, model: str | None
@@ -250,10 +253,17 @@ class ForecastPredictor:
             raise InvalidConfig(
                 f"{name} was trained for {longest} steps, not {horizon}; train with that horizon"
             )
+        short = [one for one in panel.series if len(one.y) < fitted.needs()]
+        if short:
+            raise InvalidData(
+                f"the series {short[0].id!r} has {len(short[0].y)} values, too few for {name}, which needs "
+                f"{fitted.needs()}; give more of it, or another model"
+            )
         if model.uses_exogenous and panel.exogenous:
             _refuse_unknown_future(panel, horizon)
         levels = tuple(self.about.config.levels)
-        found = dict(fitted.predict(panel, horizon, levels if model.own_intervals else (), newer=newer))
+        own = levels if model.own_intervals else ()
+        found = _tried(name, panel, lambda part: fitted.predict(part, horizon, own, newer=newer))
         widths = self.about.widths.get(name, {})
         if widths and horizon > self.about.config.horizon:
             notes.append(
@@ -293,26 +303,30 @@ class ForecastPredictor:
         return dated(pl.concat(parts))
 
 
-def library_changes(models: Path) -> dict[str, tuple[str, str]]:
-    """Return the libraries whose version is no longer the one that wrote a model: name to then and now."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    changes: dict[str, tuple[str, str]] = {}
-    for folder in sorted(p for p in models.iterdir() if p.is_dir()):
-        for name, then in read_facts(folder).libraries.items():
-            try:
-                now = version(name)
-            except PackageNotFoundError:
-                now = "none"
-            if now != then:
-                changes[name] = (then, now)
-    return changes
+def _tried(
+    name: str, panel: Panel, forecast: Callable[[Panel], Mapping[str, Forecast]]
+) -> dict[str, Forecast]:
+    """Return the forecasts of a model; where it fails, the first series on which it does is named."""
+    try:
+        return dict(forecast(panel))
+    except CorridaError:
+        raise
+    except Exception as error:
+        if len(panel) > 1:
+            for one in panel.series:
+                _tried(name, panel.only(frozenset({one.id})), forecast)
+        series = panel.series[0].id
+        reason = str(error).removeprefix(f"series {series!r}: ")
+        raise InvalidData(
+            f"{name} cannot forecast the series {series!r} of {len(panel.series[0].y)} values: {reason}"
+        ) from error
 
 
 def _only(panel: Panel, series: Sequence[str]) -> Panel:
     lacking = [name for name in series if name not in panel.by_id]
     if lacking:
-        raise InvalidData(f"there is no series {lacking[0]!r}.{suggest(lacking[0], panel.by_id)}")
+        hint = suggest(lacking[0], panel.by_id) or f" The series are: {some(list(panel.by_id))}."
+        raise InvalidData(f"there is no series {lacking[0]!r}.{hint}")
     return panel.only(frozenset(series)) if series else panel
 
 

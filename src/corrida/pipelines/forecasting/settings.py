@@ -34,13 +34,13 @@ class CherryPick(Config, frozen=True):
     """How a model is chosen for each series.
 
     Attributes:
-        rule: ``guarded`` takes no model that is worse on a series than SeasonalNaive, and the simpler one where two
-            are alike. ``proven`` takes the best single model for all series unless another one is significantly
-            better on a series.
+        rule: ``proven`` takes the best single model for all series unless another one is significantly better on a
+            series. ``guarded`` takes no model that is worse on a series than SeasonalNaive, and the simpler one where
+            two are alike.
         confidence: of that test.
     """
 
-    rule: Literal["guarded", "proven"] = "guarded"
+    rule: Literal["proven", "guarded"] = "proven"
     confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1)] = 0.95
 
 
@@ -82,8 +82,10 @@ class ForecastingConfig(Config, frozen=True):
         gaps: what to do about missing values inside a series.
         short_series: what to do about series that are too short to be validated.
         seed: of models that draw random numbers, where ``--seed`` does not give one.
-        n_jobs: processes over series for statistical models, threads for LightGBM.
+        n_jobs: models and windows at once, in processes; where there are fewer of them, series too.
         threads: of a network; another number gives other forecasts.
+        intervals: ``own`` takes those of a model where it has them, ``conformal`` those from the errors of validation for all.
+        report: write report.md with pictures and report.html.
     """
 
     horizon: Count = 12
@@ -109,6 +111,8 @@ class ForecastingConfig(Config, frozen=True):
     columns: Columns = Columns()
     cherry_pick: CherryPick = CherryPick()
     boosting: Boosting = Boosting()
+    intervals: Literal["own", "conformal"] = "own"
+    report: bool = True
 
     @property
     def step(self) -> int:

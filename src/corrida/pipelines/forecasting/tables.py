@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from corrida.pipelines.forecasting.cherry_pick import Choice, Trials
-    from corrida.pipelines.forecasting.panel import Forecast, Panel
+    from corrida.pipelines.forecasting.panel import Floats, Forecast, Panel
     from corrida.pipelines.forecasting.validation import Trial
 
 ERRORS = ("mae", "rmse", "mase", "smape")
@@ -51,29 +52,47 @@ def forecast_columns(forecast: Forecast, levels: Sequence[int]) -> dict[str, Any
 
 def cv_table(trials: Iterable[Trial], panel: Panel, levels: Sequence[int]) -> pl.DataFrame:
     """Return what a model said in the validation and what happened, one row a step."""
-    parts = []
-    for trial in trials:
-        one, count = panel.by_id[trial.series], len(trial.actual)
-        history = len(one.y) - _back(trial, panel)
-        parts.append(
-            pl.DataFrame(
-                {
-                    "unique_id": [trial.series] * count,
-                    "ds": panel.frequency.times(one.start, history, count),
-                    "cutoff": [trial.cutoff] * count,
-                    "window": [trial.window] * count,
-                    "y": trial.actual,
-                    **forecast_columns(trial.forecast, levels),
-                }
-            )
-        )
-    return dated(pl.concat(parts))
+    said = list(trials)
+    counts = [len(trial.actual) for trial in said]
+    each = pl.DataFrame(
+        {
+            "unique_id": pl.Series([trial.series for trial in said], dtype=pl.String),
+            "cutoff": [trial.cutoff for trial in said],
+            "window": pl.Series([trial.window for trial in said], dtype=pl.Int64),
+        }
+    )
+    rows = each[np.repeat(np.arange(len(said)), counts)]
+    ahead = pl.Series(np.concatenate([np.arange(1, count + 1) for count in counts]), dtype=pl.Int64)
+    columns = {
+        "y": np.concatenate([trial.actual for trial in said]),
+        "forecast": np.concatenate([trial.forecast.mean for trial in said]),
+    }
+    for level in levels:
+        bounds = [_bounds(trial.forecast, level) for trial in said]
+        columns[f"lower_{level}"] = np.concatenate([one[0] for one in bounds])
+        columns[f"upper_{level}"] = np.concatenate([one[1] for one in bounds])
+    frame = rows.select(
+        "unique_id",
+        panel.frequency.times_from(rows["cutoff"], ahead).alias("ds"),
+        "cutoff",
+        "window",
+        *(pl.Series(name, values, dtype=pl.Float64).fill_nan(None) for name, values in columns.items()),
+    )
+    return dated(frame)
 
 
-def _back(trial: Trial, panel: Panel) -> int:
-    one = panel.by_id[trial.series]
-    positions = panel.frequency.positions(pl.Series([one.start, trial.cutoff]))
-    return len(one.y) - 1 - int(positions[1]) if positions is not None else 0
+def scored_table(trials: Sequence[Trial], panel: Panel, levels: Sequence[int]) -> pl.DataFrame:
+    """Return forecasts in the columns of a prediction, with what happened and the window."""
+    counts = [len(trial.actual) for trial in trials]
+    models = pl.Series("model", [trial.model for trial in trials], dtype=pl.String)
+    frame = cv_table(trials, panel, levels).with_columns(models[np.repeat(np.arange(len(trials)), counts)])
+    last = ("model", "cutoff", "window")
+    return frame.select(pl.exclude(last), *last)
+
+
+def _bounds(forecast: Forecast, level: int) -> tuple[Floats, Floats]:
+    nothing = np.full(len(forecast.mean), np.nan)
+    return forecast.bounds.get(level, (nothing, nothing))
 
 
 def models_table(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
@@ -136,20 +155,23 @@ def items_table(
 
 def history_table(panel: Panel) -> pl.DataFrame:
     """Return the series that models were fitted on; rows of the future hold exogenous values and no y."""
-    parts = []
-    for one in panel.series:
-        count, known = len(one.exogenous), len(one.y)
-        parts.append(
-            pl.DataFrame(
-                {
-                    "unique_id": [one.id] * count,
-                    "ds": panel.frequency.times(one.start, 0, count),
-                    "y": pl.Series([*one.y, *[None] * (count - known)], dtype=pl.Float64),
-                    **{name: one.exogenous[:, i] for i, name in enumerate(panel.exogenous)},
-                }
-            )
-        )
-    return pl.concat(parts)
+    counts = [len(one.exogenous) for one in panel.series]
+    each = pl.DataFrame(
+        {
+            "unique_id": pl.Series([one.id for one in panel.series], dtype=pl.String),
+            "ds": [one.start for one in panel.series],
+        }
+    )
+    rows = each[np.repeat(np.arange(len(counts)), counts)]
+    steps = pl.Series(np.concatenate([np.arange(count) for count in counts]), dtype=pl.Int64)
+    y = [np.concatenate([one.y, np.full(one.known_ahead, np.nan)]) for one in panel.series]
+    exogenous = np.concatenate([one.exogenous for one in panel.series])
+    return rows.select(
+        "unique_id",
+        panel.frequency.times_from(rows["ds"], steps).alias("ds"),
+        pl.Series("y", np.concatenate(y), dtype=pl.Float64).fill_nan(None),
+        *(pl.Series(name, exogenous[:, i], dtype=pl.Float64) for i, name in enumerate(panel.exogenous)),
+    )
 
 
 def dated(frame: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ as if they had been known.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from corrida.pipelines.forecasting.accuracy import coverage, mae, mase, rmse, se
 from corrida.pipelines.forecasting.intervals import calibrate, widened
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from corrida.pipelines.forecasting.models import ForecastModel
-    from corrida.pipelines.forecasting.panel import Floats, Forecast, Panel
+    from corrida.pipelines.forecasting.panel import Floats, Forecast, Panel, Series
     from corrida.pipelines.forecasting.settings import ForecastingConfig
 
 
@@ -60,12 +61,12 @@ class Trial:
     forecast: Forecast
     scale: float
 
-    @property
+    @cached_property
     def mae(self) -> float:
         """The mean absolute error."""
         return mae(self.actual, self.forecast.mean)
 
-    @property
+    @cached_property
     def mase(self) -> float | None:
         """The mean absolute scaled error; None without a scale."""
         return mase(self.actual, self.forecast.mean, self.scale)
@@ -94,11 +95,14 @@ class Validated:
         model: the model.
         trials: one a series and window.
         widths: of intervals from the errors, by level and step; empty where the model has its own.
+        ahead: by series, what the model that is saved says of the time after the data; empty where that needs exogenous
+            values which are not known.
     """
 
     model: ForecastModel
     trials: list[Trial] = field(default_factory=list)
     widths: dict[int, list[float]] = field(default_factory=dict)
+    ahead: Mapping[str, Forecast] = field(default_factory=dict)
 
     def means(
         self, names: Sequence[str], levels: Sequence[int], kept: Container[tuple[str, int]] | None = None
@@ -139,28 +143,36 @@ def try_model(
     """Fit a model on what was known in a window, and compare its forecasts with what happened."""
     levels = tuple(config.levels) if model.own_intervals else ()
     said = model.fit(window.known, config, seed).predict(window.known, config.horizon, levels)
-    trials = []
-    for one in window.known.series:
-        known = len(one.y)
-        whole = panel.by_id[one.id].y
-        trials.append(
-            Trial(
-                model.name,
-                one.id,
-                window.number,
-                panel.cutoff(one),
-                whole[known : known + config.horizon],
-                said[one.id],
-                seasonal_scale(one.y, panel.season_length),
-            )
-        )
-    return trials
+    return [trial_of(model, panel, window, one, said[one.id], config) for one in window.known.series]
 
 
-def with_intervals(found: Validated, levels: Sequence[int]) -> None:
+def trial_of(
+    model: ForecastModel,
+    panel: Panel,
+    window: Window,
+    one: Series,
+    forecast: Forecast,
+    config: ForecastingConfig,
+) -> Trial:
+    """Return what a model said of the series ``one`` of a window, beside what happened."""
+    known = len(one.y)
+    whole = panel.by_id[one.id].y
+    return Trial(
+        model.name,
+        one.id,
+        window.number,
+        window.known.cutoff(one),
+        whole[known : known + config.horizon],
+        forecast,
+        seasonal_scale(one.y, panel.season_length),
+    )
+
+
+def with_intervals(found: Validated, config: ForecastingConfig) -> None:
     """Give a model without intervals of its own those that its errors tell; of each window from the other ones."""
-    if found.model.own_intervals:
+    if found.model.own_intervals and config.intervals == "own":
         return
+    levels = config.levels
     scaled = {
         (trial.series, trial.window): trial.steps / trial.scale for trial in found.trials if trial.scale > 0
     }

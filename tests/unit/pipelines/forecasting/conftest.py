@@ -51,7 +51,12 @@ class Bench:
         return read_panel([path], self.configure(**settings))
 
     def run(self, path, item_ids=None, seed=None, **settings):
-        given = {"models": ["DynamicOptimizedTheta"], "horizon": 6, "n_windows": 3} | settings
+        given = {
+            "models": ["DynamicOptimizedTheta"],
+            "horizon": 6,
+            "n_windows": 3,
+            "report": False,
+        } | settings
         return pipeline.run(
             Data([path], item_ids=item_ids, seed=seed), self.configure(**given), self.recorder
         )

@@ -52,7 +52,7 @@ def test_gaps_are_filled_as_said(bench, gaps):
     expected = {"previous": y[13], "interpolate": (y[13] + y[15]) / 2, "zero": 0.0}[gaps]
     assert found.panel.by_id["b"].y[14] == pytest.approx(expected)
     assert found.filled == {"b": 1}
-    assert found.warnings == [f"1 missing values filled ({gaps}) in 1 series (b)"]
+    assert found.warnings == [f"1 missing value filled ({gaps}) in 1 series (b)"]
 
 
 def test_a_gap_is_refused_with_the_series_and_the_time(bench):

@@ -3,13 +3,13 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
+import polars as pl
 import pytest
 
 from corrida.errors import DamagedRun, InvalidConfig, InvalidData, NotFound, Refused
 from corrida.pipelines.contract import Data
 from corrida.pipelines.forecasting import pipeline
-from corrida.pipelines.forecasting.predictor import library_changes
-from corrida.pipelines.model_files import check_model, written_model
+from corrida.pipelines.model_files import check_model, library_changes, written_model
 
 
 @pytest.fixture
@@ -51,6 +51,70 @@ def test_newer_values_continue_the_history(bench, trained):
     assert theta[0].equals(theta[1])
 
 
+def test_values_that_were_corrected_since_are_told(bench, trained):
+    y = bench.wave(74)
+    dates = bench.months(8, 2020, 7)
+    newer = bench.write(bench.series("a", [*y[66:70], 7.0, 8.0, *y[72:]], dates), name="newer.csv")
+    said = trained.predict(Data([newer]))
+    assert said.notes == [
+        "2 values that the models were trained on are others in the data (a); those of the data count"
+    ]
+    same = bench.write(bench.series("a", y[66:], dates), name="same.csv")
+    assert trained.predict(Data([same])).notes == []
+
+
+def test_data_that_end_before_the_training_are_told(bench, trained):
+    old = bench.write(bench.series("a", bench.wave(40)), name="old.csv")
+    said = trained.predict(Data([old]))
+    assert said.frame["cutoff"][0] == date(2018, 4, 1)
+    assert said.notes == [
+        "the data end before the training did (a): the models know more than was known at these cutoffs"
+    ]
+
+
+@pytest.mark.parametrize(("year", "where"), [(2014, "towards"), (2020, "after")])
+def test_a_series_off_the_grid_of_its_history_is_refused(bench, trained, year, where):
+    days = [day[:8] + "15" for day in bench.months(14, year)]
+    off = bench.write(bench.series("a", bench.wave(14), days), name="off.csv")
+    with pytest.raises(InvalidData, match=f"'a' does not go by 1mo {where} its history"):
+        trained.predict(Data([off]))
+
+
+def test_forecasts_are_scored_by_what_happened_since(bench, trained):
+    y = bench.wave(74)
+    since = [v + 3 for v in bench.wave(86)[72:]]
+    newer = bench.write(bench.series("a", [*y[70:72], *since], bench.months(16, 2020, 11)), name="newer.csv")
+    said = trained.predict(Data([newer]), model="SeasonalNaive", score=True)
+    frame = said.frame
+    assert frame.columns[:4] == ["unique_id", "ds", "y", "forecast"]
+    assert frame["y"].to_list() == since[:12]  # two windows of six; the last two months are no window
+    assert frame["forecast"].to_list() == y[60:72]  # of the last year that was known at each cutoff
+    assert frame["cutoff"].to_list() == [date(2020, 12, 1)] * 6 + [date(2021, 6, 1)] * 6
+    errors = said.errors
+    assert errors.schema == bench.recorder.tables["metrics.csv"].schema
+    assert set(errors["model"]) == {"SeasonalNaive", "DynamicOptimizedTheta"}
+    naive = errors.filter(pl.col("model") == "SeasonalNaive")
+    assert naive["window"].to_list() == [1, 2]
+    assert naive["steps"].to_list() == [6, 6]
+    assert naive["mae"][0] == pytest.approx(np.mean(np.abs(np.array(since[:6]) - y[60:66])))
+    assert naive["mase"][0] == pytest.approx(naive["mae"][0] / np.mean(np.abs(np.subtract(y[12:72], y[:60]))))
+
+
+def test_fewer_values_than_a_window_are_scored_as_they_are(bench, trained):
+    rows = bench.series("a", bench.wave(75)[72:], bench.months(3, 2021)) + bench.series("new")
+    said = trained.predict(Data([bench.write(rows, name="newer.csv")]), cherry_pick=True, score=True)
+    assert said.frame.height == 3
+    assert set(said.errors["steps"]) == {3}
+    assert said.notes == ["not scored, without a value after the training that they were in: new"]
+
+
+def test_what_cannot_be_scored_is_refused(bench, trained):
+    with pytest.raises(InvalidData, match="give them with --data"):
+        trained.predict(score=True)
+    with pytest.raises(InvalidData, match="nothing after the training"):
+        trained.predict(Data([bench.root / "series.csv"]), score=True)
+
+
 def test_a_hole_between_history_and_newer_values_is_refused(bench, trained):
     newer = bench.write(bench.series("a", [1.0, 2.0], bench.months(2, 2021, 4)), name="newer.csv")
     with pytest.raises(InvalidData, match="between the history of 'a' and the data 3 values are missing"):
@@ -89,6 +153,16 @@ def test_the_future_of_exogenous_columns_must_be_known(bench):
     known = bench.write(rows + future, header, name="known.csv")
     assert predictor.predict(Data([known]), model="LightGBM").frame.height == 6
     assert predictor.predict(model="LightGBM", horizon=2).frame.height == 2
+    alone = bench.write(future, header, name="alone.csv")
+    here = predictor.predict(Data([known]), model="LightGBM").frame
+    assert predictor.predict(Data([alone]), model="LightGBM").frame.equals(here)
+    without = [[name, day, promo] for name, day, _, promo in future]
+    plan = bench.write(without, ("unique_id", "ds", "promo"), name="plan.csv")
+    assert predictor.predict(Data([plan]), model="LightGBM").frame.equals(here)
+    happened = bench.write([["a", day, 100, 1] for day in bench.months(6, 2021)], header, name="happened.csv")
+    assert (
+        predictor.predict(Data([happened]), model="LightGBM", score=True).frame["y"].to_list() == [100.0] * 6
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,6 +171,7 @@ def test_the_future_of_exogenous_columns_must_be_known(bench):
         ({"model": "AutoETT"}, "the run has no model 'AutoETT'; it has SeasonalNaive, DynamicOptimizedTheta"),
         ({"model": "SeasonalNaive", "cherry_pick": True}, "not both"),
         ({"horizon": 0}, "a horizon of 0 steps"),
+        ({"horizon": 1_000_000_000}, "give 1 to 100,000"),
     ],
 )
 def test_options_that_cannot_be_used(trained, options, sentence):
@@ -126,7 +201,7 @@ def test_an_altered_model_is_not_loaded(bench, trained):
 
 
 def test_a_folder_without_models(tmp_path):
-    with pytest.raises(NotFound, match="there is no model 'predictor'"):
+    with pytest.raises(NotFound, match="holds no models of this pipeline"):
         pipeline.load(tmp_path)
 
 
@@ -153,3 +228,32 @@ def test_versions_that_changed_are_told(bench, trained):
     then, now = library_changes(bench.root / "models")["statsforecast"]
     assert then == "0.1"
     assert now != then
+
+
+def test_a_horizon_beyond_that_of_a_network(bench, trained, monkeypatch):
+    from corrida.pipelines.forecasting.models.statistical import FittedStatistical
+
+    monkeypatch.setattr(FittedStatistical, "longest", lambda _: 6)
+    assert trained.predict(model="SeasonalNaive", horizon=6).frame.height == 12
+    with pytest.raises(
+        InvalidConfig, match="SeasonalNaive was trained for 6 steps, not 7; train with that horizon"
+    ):
+        trained.predict(model="SeasonalNaive", horizon=7)
+
+
+def test_the_series_on_which_a_model_fails_is_named(bench, trained, monkeypatch):
+    from corrida.pipelines.forecasting.models.statistical import FittedStatistical
+
+    predict = FittedStatistical.predict
+
+    def failing(self, panel, *arguments, **options):
+        if "b" in panel.by_id:
+            raise ValueError("the forecast is not finite")
+        return predict(self, panel, *arguments, **options)
+
+    monkeypatch.setattr(FittedStatistical, "predict", failing)
+    with pytest.raises(
+        InvalidData,
+        match="SeasonalNaive cannot forecast the series 'b' of 72 values: the forecast is not finite",
+    ):
+        trained.predict(model="SeasonalNaive")

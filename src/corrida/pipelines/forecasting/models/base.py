@@ -44,6 +44,10 @@ class Fitted(ABC):
         """Return the longest horizon that it can forecast; None for any."""
         return None
 
+    def needs(self) -> int:
+        """Return the number of values that a series must have for a forecast."""
+        return 1
+
     def knows(self, series: str) -> bool:
         """Tell whether it can forecast a series of that name; a global model can forecast any."""
         del series

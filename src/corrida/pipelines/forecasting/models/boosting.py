@@ -70,7 +70,9 @@ class GradientBoosting(ForecastModel):
         )
         forecaster = _forecaster(features, {_ONE: learner})
         forecaster.fit(history_frame(panel), static_features=[])
-        return FittedBoosting(forecaster.models_[_ONE].booster_, features)
+        booster = forecaster.models_[_ONE].booster_
+        forecaster.models_ = {_ONE: booster}
+        return FittedBoosting(booster, features, (panel, forecaster))
 
     def load(self, folder: Path) -> FittedBoosting:
         """Read the trees and what they see."""
@@ -82,22 +84,20 @@ class GradientBoosting(ForecastModel):
 
 
 class FittedBoosting(Fitted):
-    """Trees; the state of a series is worked out from its history each time."""
+    """Trees; the state of a series is worked out from its history, unless that is the one they were grown on."""
 
-    def __init__(self, booster: Any, features: Features) -> None:
+    def __init__(self, booster: Any, features: Features, grown: tuple[Panel, Any] | None = None) -> None:
         self._booster, self._features = booster, features
+        self._grown = grown
 
     def predict(
         self, panel: Panel, horizon: int, levels: tuple[int, ...], *, newer: frozenset[str] = frozenset()
     ) -> Mapping[str, Forecast]:
         """Forecast each series, also one that was not learnt from."""
         del levels, newer
-        from corrida.pipelines.forecasting.frames import future_frame, history_frame
+        from corrida.pipelines.forecasting.frames import future_frame
 
-        forecaster = _forecaster(self._features, {_ONE: self._booster})
-        history, future = history_frame(panel), future_frame(panel, horizon)
-        forecaster.preprocess(history, static_features=[])
-        forecaster.models_ = {_ONE: self._booster}
+        forecaster, future = self._of(panel), future_frame(panel, horizon)
         found = forecaster.predict(horizon, X_df=future if future.width > 2 else None)
         means = {
             str(key[0]): part[_ONE].to_numpy().astype(np.float64)
@@ -106,6 +106,21 @@ class FittedBoosting(Fitted):
         if any(not np.isfinite(mean).all() for mean in means.values()):
             raise ValueError("the forecast is not finite")
         return {name: Forecast(mean) for name, mean in means.items()}
+
+    def _of(self, panel: Panel) -> Any:
+        """Return what forecasts from the end of the histories of a panel."""
+        if self._grown is not None and self._grown[0] is panel:
+            return self._grown[1]
+        from corrida.pipelines.forecasting.frames import history_frame
+
+        forecaster = _forecaster(self._features, {_ONE: self._booster})
+        forecaster.preprocess(history_frame(panel), static_features=[])
+        forecaster.models_ = {_ONE: self._booster}
+        return forecaster
+
+    def needs(self) -> int:
+        """Return what the seasonal difference and the longest lag take, and one value that has them all."""
+        return self._features.season_length + max(*self._features.lags, self._features.window) + 1
 
     def save(self, folder: Path) -> None:
         """Write LightGBM's own text format, and the features."""

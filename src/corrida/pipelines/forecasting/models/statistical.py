@@ -42,7 +42,7 @@ class StatisticalModel(ForecastModel):
         del seed  # none of them draws random numbers
         work = [(self.name, panel.season_length, one, self.uses_exogenous) for one in panel.series]
         if config.n_jobs > 1 and len(work) > 1:
-            from joblib import Parallel, delayed  # type: ignore[import-untyped]
+            from joblib import Parallel, delayed
 
             states = Parallel(n_jobs=config.n_jobs)(delayed(_fit)(*one) for one in work)
         else:
