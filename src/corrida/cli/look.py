@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
     from corrida.analysis.blocks import Block, Style, Table
     from corrida.runs.record import RunRecord
-    from corrida.runs.run_file import Column
     from corrida.runs.store import Store
 
-_HAS = "has"  # what the folder of a run has, looked up when it is shown: predictions come after the end
 _STATUS_STYLE: dict[str, Style] = {
     "failed": "bad",
     "crashed": "bad",
@@ -130,15 +128,15 @@ def _runs_table(
     runs: Sequence[RunRecord], columns: str | None, families: dict[str, int], sorted_by: Sequence[str]
 ) -> Table:
     from corrida.analysis.blocks import Table
+    from corrida.analysis.run_columns import are_numbers, chosen_fields, result_fields, telling_fields
 
-    fields = _chosen_fields(columns) if columns else _fields(runs)
+    fields = chosen_fields(columns) if columns else telling_fields(runs)
     fields += [
         (name.removeprefix("metrics."), name) for name in sorted_by if name not in {f for _, f in fields}
     ]
     names = [field for _, field in fields]
-    primary = _results(runs, names)
-    numbers = {i for i, f in enumerate(names) if f.startswith("metrics.") or f in {"duration", "seed"}}
-    numbers |= {i for i, f in enumerate(names) if f.startswith("params.") and _are_numbers(runs, f)}
+    primary = result_fields(runs, names)
+    numbers = {i for i, f in enumerate(names) if are_numbers(runs, f)}
     return Table(
         [header for header, _ in fields],
         [_cells(run, names, families) for run in runs],
@@ -150,32 +148,16 @@ def _runs_table(
     )
 
 
-def _are_numbers(runs: Sequence[RunRecord], field: str) -> bool:
-    name = field.removeprefix("params.")
-    values = [value for run in runs if (value := run.params.get(name)) is not None]
-    return bool(values) and all(isinstance(value, int | float) for value in values)
-
-
-def _results(runs: Sequence[RunRecord], names: Sequence[str]) -> set[str]:
-    """Return the columns of the metrics that decide; where none of those is shown, of all that can be good or bad."""
-    from corrida.analysis.directions import direction_of
-
-    primary = {f"metrics.{r.primary_metric.name}" for r in runs if r.primary_metric}
-    if not primary.isdisjoint(names):
-        return primary
-    directions = {name: way for run in runs for name, way in run.directions.items()}
-    metrics = [name for name in names if name.startswith("metrics.")]
-    return {name for name in metrics if direction_of(name.removeprefix("metrics."), directions)}
-
-
 def _least_wanted(names: Sequence[str], primary: set[str], states: set[str]) -> list[int]:
     """Return columns in the order in which a narrow terminal does without them.
 
     Of pipelines that show what their runs have, that and what stands before it is wanted most; the status more than
     anything where a run is not finished.
     """
+    from corrida.analysis.run_columns import HAS
+
     first = max((names.index(name) for name in ("created", "seed") if name in names), default=-1) + 1
-    own = range(first, names.index(_HAS) + 1) if _HAS in names else range(0)
+    own = range(first, names.index(HAS) + 1) if HAS in names else range(0)
 
     def rank(i: int) -> tuple[int, int]:
         if i in own:
@@ -211,55 +193,17 @@ def _fold(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], dict[str, int]]:
     return top, families
 
 
-def _chosen_fields(columns: str) -> list[tuple[str, str]]:
-    from corrida.runs.query import compile_order
-
-    chosen = compile_order(columns, more=[_HAS])
-    return [(f.removeprefix("metrics.").removeprefix("params."), f) for f, _ in chosen]
-
-
-def _fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    """Return the columns of the table as (header, field): those that say something of these runs."""
-    fields = [("id", "id"), ("pipeline", "pipeline"), ("status", "status"), ("created", "created")]
-    if any(run.parent for run in runs):  # not folded: else a child looks like a run of its own
-        fields.insert(1, ("parent", "parent"))
-    if any(run.seed is not None for run in runs):
-        fields.append(("seed", "seed"))
-    own = _pipeline_columns(runs)
-    if own:
-        fields = [f for f in fields if f[1] != "pipeline"]
-        taken = {field for _, field in fields}
-        fields += [(c.header, c.field) for c in own if c.field not in taken and _any_has(runs, c.field)]
-    else:
-        names = dict.fromkeys(r.primary_metric.name for r in runs if r.primary_metric)
-        names |= dict.fromkeys(m for r in runs if not r.primary_metric for m in list(r.metrics)[:3])
-        fields += [(name, f"metrics.{name}") for name in list(names)[:5]]
-    for name in ("source", "description", "notes"):
-        if any(_text(run, name) for run in runs) and name not in {f for _, f in fields}:
-            fields.append((name, name))
-    return fields
-
-
-def _any_has(runs: Sequence[RunRecord], field: str) -> bool:
-    """Tell whether one of the runs has a value to show: a column of dashes says nothing of these."""
-    return any(run.has() if field == _HAS else run.as_row().get(field) not in {None, ""} for run in runs)
-
-
-def _pipeline_columns(runs: Sequence[RunRecord]) -> Sequence[Column]:
-    """Return the columns that the pipeline of all these runs asked for; none of several pipelines."""
-    if len({run.pipeline for run in runs if run.pipeline}) != 1:
-        return ()
-    return next((run.columns for run in runs if run.columns), ())
-
-
 def _cells(run: RunRecord, fields: Sequence[str], families: dict[str, int]) -> list[str]:
+    from corrida.analysis.run_columns import HAS
+
     row = run.as_row()
-    if _HAS in fields:
-        row[_HAS] = ", ".join(run.has())
+    if HAS in fields:
+        row[HAS] = ", ".join(run.has())
     return [_cell(run, row.get(field), field, families) for field in fields]
 
 
 def _cell(run: RunRecord, value: Any, field: str, families: dict[str, int]) -> str:
+    from corrida.analysis.run_columns import said_of
     from corrida.runs.numbers import format_number
 
     if field == "id":
@@ -270,20 +214,10 @@ def _cell(run: RunRecord, value: Any, field: str, families: dict[str, int]) -> s
     if field == "duration":
         return short_duration(run.duration)
     if field in {"source", "description", "notes"}:
-        return _text(run, field) or "–"
+        return said_of(run, field) or "–"
     if value is None or value == "":
         return "–"
     return format_number(value) if isinstance(value, float) else str(value)
-
-
-def _text(run: RunRecord, field: str) -> str:
-    """Return what a run says of itself, and behind it what was noted later, or why it ended."""
-    parts = [getattr(run, field)]
-    if field == "notes":
-        parts += [note.text for note in run.later_notes]
-    if field == "description" and run.status in {"failed", "unreadable"} and run.error:
-        parts.append(run.error.message or run.error.type)
-    return "; ".join(part for part in parts if part)
 
 
 @click.command()
