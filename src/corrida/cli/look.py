@@ -13,7 +13,6 @@ from corrida.cli.common import (
     open_store,
     print_json,
     say,
-    short_duration,
     short_time,
     show_blocks,
     store_option,
@@ -204,7 +203,7 @@ def _cells(run: RunRecord, fields: Sequence[str], families: dict[str, int]) -> l
 
 def _cell(run: RunRecord, value: Any, field: str, families: dict[str, int]) -> str:
     from corrida.analysis.run_columns import said_of
-    from corrida.runs.numbers import format_number
+    from corrida.runs.numbers import duration_text, format_number
 
     if field == "id":
         marks = "".join(f" @{alias}" for alias in run.aliases)
@@ -212,7 +211,7 @@ def _cell(run: RunRecord, value: Any, field: str, families: dict[str, int]) -> s
     if field in {"created", "finished"}:
         return short_time(getattr(run, field))
     if field == "duration":
-        return short_duration(run.duration)
+        return duration_text(run.duration)
     if field in {"source", "description", "notes"}:
         return said_of(run, field) or "–"
     if value is None or value == "":

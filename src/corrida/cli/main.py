@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "exec": Entry("corrida.cli.run:exec_", "Run any command and keep the run.", "Run"),
     "predict": Entry("corrida.cli.predict:predict", "Predict with the models of a run.", "Run"),
     "pipelines": Entry("corrida.cli.project:pipelines", "List the pipelines that can be run.", "Run"),
+    "ui": Entry("corrida.cli.ui:ui", "Show the runs in a browser.", "Look"),
     "list": Entry("corrida.cli.look:list_", "List runs, the newest first.", "Look"),
     "list-runs": Entry("corrida.cli.look:list_", "List runs (the same as list).", "Look", hidden=True),
     "show": Entry("corrida.cli.look:show", "Show one run: what it was, what came out.", "Look"),

@@ -16,10 +16,10 @@ from corrida.cli.common import (
     open_project,
     print_json,
     say,
-    short_duration,
     show_blocks,
     store_option,
 )
+from corrida.runs.numbers import duration_text
 
 if TYPE_CHECKING:
     from corrida.project import Project
@@ -217,7 +217,7 @@ class _Watcher:
         from corrida.cli.common import terminal_width
 
         left = max(0, trying.expected - trying.number + 1) * (trying.seconds_each or 0)
-        time = f", {short_duration(left)} left" if trying.seconds_each else ""
+        time = f", {duration_text(left)} left" if trying.seconds_each else ""
         text = f"run {trying.number} of about {trying.expected}{time}: {trying.label}"
         if not sys.stderr.isatty():
             say(text, err=True)

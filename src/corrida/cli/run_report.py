@@ -6,12 +6,12 @@ import shlex
 from typing import TYPE_CHECKING
 
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table
-from corrida.cli.common import short_duration, short_time
+from corrida.cli.common import short_time
 from corrida.errors import CorridaError
 from corrida.runs import layout
 from corrida.runs.annotations import read_annotations
 from corrida.runs.history import read_calls
-from corrida.runs.numbers import format_number
+from corrida.runs.numbers import duration_text, format_number
 from corrida.runs.record import flatten
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _head(run: RunRecord) -> list[Block]:
         ("source", run.source),
         ("notes", run.notes),
         ("created", short_time(run.created)),
-        ("duration", short_duration(run.duration) if run.duration is not None else None),
+        ("duration", duration_text(run.duration) if run.duration is not None else None),
         ("seed", None if run.seed is None else str(run.seed)),
         ("tags", ", ".join(f"{k}={_short(v)}" for k, v in run.tags.items())),
         ("parent", run.parent),

@@ -13,11 +13,11 @@ from corrida.cli.common import (
     open_project,
     print_json,
     say,
-    short_duration,
     short_time,
     show_blocks,
     store_option,
 )
+from corrida.runs.numbers import duration_text
 
 if TYPE_CHECKING:
     from corrida.inference.jobs import Job
@@ -208,7 +208,7 @@ def _show_list(found: list[Job], counts: Mapping[Any, int]) -> None:
     rows = [
         [
             job.id, job.status, job.file, "–" if job.rows is None else f"{job.rows:,}", job.run_id or "–",
-            _time(job.created), short_duration(job.ended - job.created) if job.ended else "–", job.message or "",
+            _time(job.created), duration_text(job.ended - job.created) if job.ended else "–", job.message or "",
         ]
         for job in found
     ]  # fmt: skip

@@ -33,3 +33,14 @@ def json_number(value: float) -> float | str:
 def metrics_from_file(metrics: Mapping[str, float | str]) -> dict[str, float]:
     """Return metrics as numbers; NaN and infinities are stored by name, since JSON has none."""
     return {k: float(v) if isinstance(v, str) else v for k, v in metrics.items()}
+
+
+def duration_text(seconds: float | None) -> str:
+    """Return a duration as a person says it."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

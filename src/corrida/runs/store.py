@@ -80,6 +80,7 @@ class Store:
         pipeline: str | None = None,
         status: str | None = None,
         children: bool = True,
+        refresh: bool = True,
     ) -> Runs:
         """Return runs, the newest first.
 
@@ -92,6 +93,7 @@ class Store:
             pipeline: only of this pipeline.
             status: only with this status.
             children: False leaves out those whose parent is in the store (with ``pipeline``, and is of this one too).
+            refresh: False answers by what the catalog knows, without a look at the folders.
 
         Raises:
             InvalidFilter: the filter or the order cannot be read.
@@ -104,7 +106,8 @@ class Store:
         ]
         if not children:
             where.append(no_child(same_pipeline=pipeline is not None))
-        self.refresh()
+        if refresh:
+            self.refresh()
         headers = self.catalog.query(
             filter=filter, order_by=order_by, limit=limit, offset=offset, where=where
         )

@@ -1,0 +1,1 @@
+"""The viewer: the store as pages for a browser."""

@@ -1,0 +1,119 @@
+"""What goes before every page: who may read it, under which name, and what a browser may do with the answer."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse
+
+from corrida.inference.access import Names
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+_COOKIE = "corrida_token"
+
+
+class Guard:
+    """An ASGI application before the pages.
+
+    A page of another site may send a browser to a name of its own that leads here, or send a form here: Host and Origin
+    tell. Beyond loopback a token is asked for, as part of the first address and then as a cookie.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, names: Iterable[str] = (), token: str = "") -> None:
+        """Guard ``app``.
+
+        Args:
+            app: the pages.
+            host: the address that is listened on.
+            names: other names by which the pages may be called.
+            token: what a reader must know; empty for none.
+        """
+        self._app, self._names, self._token = app, Names(host, names), token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    answer.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await refusal(scope, receive, with_headers)
+            return
+        await self._app(scope, receive, with_headers)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        if not self._names.allows(headers.get("host", "")):
+            return _refused(
+                "this name does not lead to these pages; start with --allow-host NAME to allow it"
+            )
+        origin = headers.get("origin")
+        if origin is not None and not self._is_own(origin, headers.get("host", "")):
+            return _refused("a page of another site may not call this one")
+        if (
+            scope["method"] not in {"GET", "HEAD"}
+            and headers.get("sec-fetch-site", "same-origin") != "same-origin"
+        ):
+            return _refused("a page of another site may not call this one")
+        return self._asks_token(scope, headers) if self._token else None
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Tell whether a page is one of ours: a script on another port of this machine is not."""
+        try:
+            return urlsplit(origin).netloc.lower() == host.lower()
+        except ValueError:
+            return False
+
+    def _asks_token(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        given = query.get("token", [""])[0]
+        if given and self._fits(given):
+            answer = RedirectResponse(scope["path"] or "/", status_code=303)
+            answer.set_cookie(_COOKIE, given, httponly=True, samesite="strict")
+            return answer
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+        except CookieError:
+            cookie = None
+        if cookie is not None and self._fits(cookie.value):
+            return None
+        return _refused("open the address that `corrida ui` printed: it holds the token", 401)
+
+    def _fits(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(), self._token.encode())
+
+
+def new_token() -> str:
+    """Return a token that nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+def _refused(why: str, status: int = 403) -> ASGIApp:
+    return PlainTextResponse(f"{why}\n", status)

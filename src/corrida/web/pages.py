@@ -1,0 +1,125 @@
+"""Pages from templates: how values are written, and errors that are pages too."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from corrida import __version__
+from corrida.runs.numbers import duration_text, format_number
+from corrida.runs.plain import printable
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+NAVIGATION = (
+    ("runs", "/", "Runs"),
+    ("explore", "/explore", "Explore"),
+    ("aliases", "/aliases", "Aliases"),
+    ("serving", "/serving", "Serving"),
+)
+
+
+class Pages:
+    """Writes pages.
+
+    Attributes:
+        base: what stands before every path, such as ``/runs-of-may`` behind a proxy; empty at the root.
+        title: of the store, in the head of every page.
+    """
+
+    def __init__(self, title: str, *, base: str = "", write: bool = False) -> None:
+        """Load the templates."""
+        self.base, self.title = base, title
+        self._environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("corrida.web"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._environment.filters |= {
+            "value": value,
+            "when": when,
+            "lasted": duration_text,
+            "segment": segment,
+        }
+        self._environment.globals |= {
+            "base": base, "store": title, "write": write, "version": __version__, "navigation": NAVIGATION,
+            "asset": self.asset,
+        }  # fmt: skip
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        content: Mapping[str, Any],
+        *,
+        here: str = "",
+        status: int = 200,
+    ) -> HTMLResponse:
+        """Return a page.
+
+        Args:
+            request: that asks for it.
+            template: its name without ``.html.jinja``.
+            content: what the template shows.
+            here: the entry of the navigation to which it belongs.
+            status: of the answer.
+        """
+        text = self._environment.get_template(f"{template}.html.jinja").render(
+            here=here, search=request.query_params.get("q", ""), **content
+        )
+        return HTMLResponse(text, status, headers={"cache-control": "no-cache"})
+
+    def asset(self, name: str) -> str:
+        """Return the address of a static file; it changes with its content, so that browsers may keep it for ever."""
+        return f"{self.base}/static/{_digest(name)}/{name}"
+
+
+@functools.cache
+def static_file(name: str) -> bytes:
+    """Return a static file of the viewer.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    folder = files("corrida.web").joinpath("static")
+    if name not in {entry.name for entry in folder.iterdir()}:
+        raise KeyError(name)
+    return folder.joinpath(name).read_bytes()
+
+
+@functools.cache
+def _digest(name: str) -> str:
+    return hashlib.sha256(static_file(name)).hexdigest()[:12]
+
+
+def value(thing: Any) -> str:
+    """Return a value as a cell shows it."""
+    if thing is None or thing == "":
+        return "–"
+    if isinstance(thing, float):
+        return "NaN" if math.isnan(thing) else format_number(thing)
+    return printable(str(thing))
+
+
+def when(iso: str | None) -> Markup | str:
+    """Return a time for a page: UTC here, and made local by a script."""
+    if not iso:
+        return "–"
+    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(iso, iso[:16].replace("T", " "))
+
+
+def segment(text: str) -> str:
+    """Return text as one segment of a path."""
+    return quote(text, safe="")

@@ -1,0 +1,75 @@
+"""The server of the viewer: one process, until it is told to end."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from corrida.errors import BadInput
+from corrida.inference.access import is_loopback
+from corrida.web.guard import Guard, new_token
+from corrida.web.viewer import create_viewer
+
+if TYPE_CHECKING:
+    from corrida.project import Project
+
+DEFAULT_PORT = 8765
+
+
+def serve_pages(
+    project: Project,
+    host: str,
+    port: int,
+    *,
+    names: Iterable[str] = (),
+    write: bool = False,
+    ready: Callable[[str], None],
+) -> int:
+    """Serve the pages of a project's store until a signal ends that.
+
+    Args:
+        project: whose store is shown.
+        host: the address to listen on; beyond loopback a token is asked for.
+        port: of it; 0 takes a free one, and so does the default where it is taken.
+        names: other names by which the pages may be called.
+        write: whether the pages may change something.
+        ready: called with the address, once it answers.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        BadInput: the address is taken, or not of this machine.
+    """
+    token = "" if is_loopback(host) else new_token()
+    app = Guard(create_viewer(project, write=write), host, names, token)
+    with _listen(host, port) as listening:
+        address, number = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, proxy_headers=False,
+            timeout_graceful_shutdown=2,
+        )  # fmt: skip
+        ready(f"http://{shown}:{number}/" + (f"?token={token}" if token else ""))
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        try:
+            return socket.create_server(address[:2], family=family, backlog=128)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or port != DEFAULT_PORT:
+                raise
+            return socket.create_server((address[0], 0), family=family, backlog=128)
+    except OSError as error:
+        why = error.strerror or str(error)
+    raise BadInput(f"the viewer cannot listen on {host} port {port}: {why}; choose another with --port")
