@@ -43,10 +43,10 @@ class RunsState(NamedTuple):
 
     def address(self, **changes: str | int | bool) -> str:
         """Return the address of this state with changes; another page than the first only when it is named."""
-        state = self._replace(**{"page": 1, **changes})
+        state = {**self._asdict(), "page": 1, **changes}
         pairs = {
             name: "1" if value is True else str(value)
-            for name, value in state._asdict().items()
+            for name, value in state.items()
             if value and not (name == "page" and value == 1)
         }
         return f"?{urlencode(pairs)}" if pairs else "?"

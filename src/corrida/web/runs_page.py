@@ -45,7 +45,8 @@ def show(site: Site, request: Request) -> Response:
     state = RunsState.of(request.query_params)
     fresh = site.freshness.look()
     error = ""
-    runs: Sequence[RunRecord] = ()
+    runs: list[RunRecord] = []
+    shown: list[RunRecord] = []
     fields: list[tuple[str, str]] = []
     try:
         runs = _runs(site, state)
@@ -53,7 +54,7 @@ def show(site: Site, request: Request) -> Response:
         fields = chosen_fields(state.columns) if state.columns else telling_fields(shown)
     except InvalidFilter as problem:
         error = str(problem)
-        shown = ()
+        shown = []
     catalog = site.store.catalog
     content: dict[str, Any] = {
         "state": state,
