@@ -28,6 +28,16 @@ class Promoted:
         self.gate = gate
         self.why_no_gate = why_no_gate
 
+    @property
+    def sentences(self) -> list[str]:
+        """What was done, and what the rules said."""
+        said = [f"@{self.promotion.alias} is {self.promotion.run}"]
+        if self.gate is not None:
+            said.append(f"{self.gate.sentence} (compared with {self.gate.base.id})")
+        elif self.why_no_gate:
+            said.append(f"the rules of the gate were not asked: {self.why_no_gate}")
+        return said
+
 
 def promote(
     store: Store,
@@ -59,7 +69,7 @@ def promote(
     if new.status != "finished":
         return Promoted(store.promote(new.id, alias, reason), None, None)  # which refuses it
     try:
-        gate, why = _judge(store, settings, new, alias)
+        gate, why = judge(store, settings, new, alias)
         said = gate.sentence if gate is not None and not gate.passed else None
     except CorridaError as error:
         if not force:
@@ -75,9 +85,15 @@ def promote(
     return Promoted(store.promote(new.id, alias, reason), gate, why)
 
 
-def _judge(
+def judge(
     store: Store, settings: Settings, new: RunRecord, alias: str
 ) -> tuple[GateResult | None, str | None]:
+    """Return what the rules say of a run that is to carry an alias; or None, and why they were not asked.
+
+    Raises:
+        BadInput: a rule cannot be used.
+        CorridaError: the runs cannot be compared.
+    """
     rules = settings.gate_rules(new.pipeline)
     if not rules:
         return None, None

@@ -18,7 +18,7 @@ from corrida.analysis.verdict_text import format_interval, format_p
 from corrida.runs.numbers import format_number
 
 if TYPE_CHECKING:
-    from corrida.analysis.compare import Comparison
+    from corrida.analysis.compare import Comparison, ParamChange
     from corrida.analysis.verdict import Verdict
     from corrida.runs.record import RunRecord
 
@@ -53,11 +53,11 @@ def comparison_blocks(
     if comparison.items is not None:
         blocks.append(Line(flips_sentence(comparison.items.counts), "plain", 1))
     blocks += _config_blocks(comparison, only_changed=only_changed, details=details)
-    blocks += _metric_blocks(comparison, only_changed=only_changed, details=details)
+    blocks += metric_blocks(comparison, only_changed=only_changed, details=details)
     if comparison.slices is not None:
         blocks += slice_blocks(comparison.slices, items and max(items, _SLICES))
     blocks += item_blocks(comparison, items)
-    blocks += _circumstance_blocks(comparison, only_changed=only_changed)
+    blocks += circumstance_blocks(comparison, only_changed=only_changed)
     return blocks
 
 
@@ -96,12 +96,7 @@ def _config_blocks(comparison: Comparison, *, only_changed: bool, details: bool)
             blocks += [Line(head, style, 1), *(Line(line, "plain", 1) for line in rest)]
         elif file.status != "same":
             blocks.append(Line(summary_line(file), style, 1))
-    explained = {fact for file in files for fact in _facts(file)}
-    blocks += [
-        Line(f"{p.name}: {_value(p.a)} → {_value(p.b)}", "plain", 1)
-        for p in comparison.params
-        if (p.name.rpartition(".")[2], repr(p.a), repr(p.b)) not in explained
-    ]
+    blocks += [Line(text, "plain", 1) for text in other_params(comparison)]
     if len(blocks) > 1:
         same = sum(f.status == "same" for f in files)
         if same and not only_changed:
@@ -116,6 +111,27 @@ def _config_blocks(comparison: Comparison, *, only_changed: bool, details: bool)
         else "no configuration files"
     )
     return [*blocks, Line(text, "quiet", 1)]
+
+
+def other_params(comparison: Comparison) -> list[str]:
+    """Return in words which parameters differ, but for those that the diff of a file has told."""
+    return params_beyond(comparison.params, comparison.configs.files)
+
+
+def params_beyond(params: Sequence[ParamChange], files: Sequence[FileDiff]) -> list[str]:
+    """Return parameters that differ in words, but for those that the diff of a file has told."""
+    explained = {fact for file in files for fact in _facts(file)}
+    return [
+        f"{p.name}: {_value(p.a)} → {_value(p.b)}"
+        for p in params
+        if (p.name.rpartition(".")[2], repr(p.a), repr(p.b)) not in explained
+    ]
+
+
+def config_lines(comparison: Comparison) -> list[Line]:
+    """Return what was configured differently, a line a file and parameter; none where nothing was."""
+    blocks = _config_blocks(comparison, only_changed=True, details=False)
+    return [block for block in blocks if isinstance(block, Line)]
 
 
 def without_common_folder(files: Sequence[FileDiff]) -> list[FileDiff]:
@@ -156,7 +172,8 @@ def _shown_metrics(comparison: Comparison, *, only_changed: bool, details: bool)
     return [m for m in metrics if m.name in kept]
 
 
-def _metric_blocks(comparison: Comparison, *, only_changed: bool, details: bool) -> list[Block]:
+def metric_blocks(comparison: Comparison, *, only_changed: bool, details: bool) -> list[Block]:
+    """Return every metric of either run; arguments as of :func:`comparison_blocks`."""
     rows, styles = [], []
     metrics = _shown_metrics(comparison, only_changed=only_changed, details=details)
     tested = any(metric.tested for metric in metrics)
@@ -168,7 +185,7 @@ def _metric_blocks(comparison: Comparison, *, only_changed: bool, details: bool)
                 _number(metric.a),
                 _number(metric.b),
                 "–" if metric.difference is None else format_difference(metric.difference) if moved else "0",
-                _side(metric, tested=tested),
+                side_of(metric, tested=tested),
                 *_test_cells(metric, tested=tested),
             ]
         )
@@ -184,7 +201,13 @@ def _metric_blocks(comparison: Comparison, *, only_changed: bool, details: bool)
     return blocks
 
 
-def _side(metric: MetricChange, *, tested: bool) -> str:
+def side_of(metric: MetricChange, *, tested: bool) -> str:
+    """Return which way a metric went, in a word or two: ``better``, ``worse``, ``within noise``, ``not tested``.
+
+    Args:
+        metric: of two runs.
+        tested: whether metrics beside it were tested; then what was not is said.
+    """
     side = {True: "better", False: "worse", None: ""}[metric.better]
     if not side or not tested:
         return side
@@ -217,7 +240,8 @@ def _style(metric: MetricChange, *, tested: bool) -> Style:
     return "good" if metric.better else "bad"
 
 
-def _circumstance_blocks(comparison: Comparison, *, only_changed: bool) -> list[Block]:
+def circumstance_blocks(comparison: Comparison, *, only_changed: bool) -> list[Block]:
+    """Return what else differs: data, code, machine; arguments as of :func:`comparison_blocks`."""
     if not comparison.circumstances:
         text = _the_same(comparison.a, comparison.b)
         return [] if only_changed else [Heading("Data and environment"), Line(text, "quiet", 1)]

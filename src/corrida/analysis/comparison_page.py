@@ -41,17 +41,13 @@ def comparison_parts(comparison: Comparison, *, items: int = 50) -> list[Part]:
     sections = _by_heading(blocks)
     parts: list[Part] = []
     for verdict in comparison.verdicts or (comparison.verdict,):
-        parts += _verdict_parts(verdict)
+        parts += verdict_parts(verdict)
     parts += [part for part in sections.pop("", []) if not _is_title(part)]
     said = {verdict.sentence for verdict in comparison.verdicts or (comparison.verdict,)}
     said |= {how_tested(v) for v in comparison.verdicts if v.method is not None}
     said |= {c for v in comparison.verdicts for c in v.cautions}
     parts += [p for p in sections.pop("Verdict", [])[1:] if not (isinstance(p, Line) and p.text in said)]
-    figures = {
-        "Metrics": _metric_figure(comparison),
-        "Slices": _slice_figure(comparison),
-        "Items": _items_figure(comparison),
-    }
+    figures = comparison_figures(comparison)
     for heading, members in sections.items():
         head, *rest = members
         parts.append(head)
@@ -60,6 +56,15 @@ def comparison_parts(comparison: Comparison, *, items: int = 50) -> list[Part]:
             parts.append(drawn)
         parts += rest
     return parts
+
+
+def comparison_figures(comparison: Comparison) -> dict[str, Figure | None]:
+    """Return the figures of a comparison by the section that they stand in: ``Metrics``, ``Slices``, ``Items``."""
+    return {
+        "Metrics": _metric_figure(comparison),
+        "Slices": _slice_figure(comparison),
+        "Items": _items_figure(comparison),
+    }
 
 
 def _is_title(part: Block) -> bool:
@@ -76,7 +81,8 @@ def _by_heading(blocks: Sequence[Block]) -> dict[str, list[Block]]:
     return found
 
 
-def _verdict_parts(verdict: Verdict) -> list[Part]:
+def verdict_parts(verdict: Verdict) -> list[Part]:
+    """Return a verdict: its word and sentence as a banner, then cautions, then how it was tested."""
     word = _WORDS.get(verdict.outcome, verdict.outcome)
     text = verdict.sentence.removeprefix(f"{word}: ")
     parts: list[Part] = [Banner(word, text, _STYLES.get(verdict.outcome, "plain"))]

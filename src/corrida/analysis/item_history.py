@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -109,11 +109,30 @@ class ItemHistory(msgspec.Struct, frozen=True, kw_only=True):
         return f"loss {now}; it was {format_number(float(least))} in {best.first}, the least of {_runs(self.runs)}"
 
 
+class Answer(NamedTuple):
+    """What one run gave for an item; None where it says nothing."""
+
+    run: str
+    created: str
+    output: Any
+    expected: Any
+    correct: bool | None
+    score: float | None
+    loss: float | None
+
+
 class Histories(NamedTuple):
-    """The histories of an item, one a pipeline, and for each run that could not be read, why."""
+    """The histories of an item.
+
+    Attributes:
+        histories: one a pipeline.
+        damaged: for each run that could not be read, why.
+        answers: what each run gave, the oldest first, by pipeline.
+    """
 
     histories: list[ItemHistory]
     damaged: dict[str, str]
+    answers: dict[str, list[Answer]]
 
 
 def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence[str] = ()) -> Histories:
@@ -133,7 +152,7 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
     by_time = sorted(_own_work(whole, ("bisect", "rerun")), key=lambda run: (run.order, run.id))
     scan = scan_items([run.dir for run in by_time], _ANSWER, item_ids=[item_id])
     if scan.frame is None:
-        return Histories([], scan.damaged)
+        return Histories([], scan.damaged, {})
     rows = scan.frame.collect()
     rows = rows.with_columns(_correct(rows))
     by_run: dict[str, dict[str, Any]] = {row[RUN]: row for row in rows.iter_rows(named=True)}
@@ -161,7 +180,15 @@ def item_history(runs: Iterable[RunRecord], item_id: str, *, list_keys: Sequence
                     stretches=tuple(stretches),
                 )
             )
-    return Histories(found, scan.damaged)
+    answers = {
+        pipeline: [_answer(run, by_run[run.id]) for run in members if run.id in by_run]
+        for pipeline, members in pipelines.items()
+    }
+    return Histories(found, scan.damaged, answers)
+
+
+def _answer(run: RunRecord, row: Mapping[str, Any]) -> Answer:
+    return Answer(run.id, run.created, *(row[name] for name in _ANSWER))
 
 
 def _own_work(runs: Iterable[RunRecord], replays: tuple[str, ...]) -> Iterator[RunRecord]:

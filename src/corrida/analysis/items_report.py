@@ -53,13 +53,30 @@ def item_blocks(comparison: Comparison, limit: int) -> list[Block]:
         comparison: two runs compared.
         limit: at most so many items; 0 for all.
     """
-    blocks: list[Block] = [Heading("Items")]
+    blocks: list[Block] = [Heading("Items"), *item_counts(comparison, limit)]
+    items = comparison.items
+    if items is not None and items.differing.height:
+        blocks.append(items_table(items, limit))
+        if 0 < limit < items.differing.height:
+            rest = items.differing.height - limit
+            command = f"corrida compare {comparison.a.id} {comparison.b.id} --items 0"
+            blocks.append(Line(f"… and {rest} more: {command}", "quiet", 1))
+    return blocks
+
+
+def item_counts(comparison: Comparison, limit: int = 1) -> list[Line]:
+    """Return how many items did what, and what stands against comparing them.
+
+    Args:
+        comparison: two runs compared.
+        limit: 0 names every item that only one run has.
+    """
     if comparison.items is None:
         lacking = [r.id for r in (comparison.a, comparison.b) if not r.has_items()]
-        return [*blocks, Line(f"no items in {' and '.join(lacking)}", "quiet", 1)]
+        return [Line(f"no items in {' and '.join(lacking)}", "quiet", 1)]
     items = comparison.items
     counts = items.counts
-    blocks.append(Line(_counts_text(counts), "plain", 1))
+    blocks = [Line(_counts_text(counts), "plain", 1)]
     if counts.loss is not None and says_truth(counts) and (counts.loss.better or counts.loss.worse):
         loss = counts.loss
         text = f"by loss: {loss.worse} worse, {loss.better} better, {loss.equal} equal"
@@ -72,12 +89,6 @@ def item_blocks(comparison: Comparison, limit: int) -> list[Block]:
     if counts.expected_changed:
         text = f"{counts.expected_changed} have another expected answer: the truth changed, not only the run"
         blocks.append(Line(text, "warning", 1))
-    if items.differing.height:
-        blocks.append(items_table(items, limit))
-        if 0 < limit < items.differing.height:
-            rest = items.differing.height - limit
-            command = f"corrida compare {comparison.a.id} {comparison.b.id} --items 0"
-            blocks.append(Line(f"… and {rest} more: {command}", "quiet", 1))
     return blocks
 
 
@@ -105,15 +116,16 @@ def _listed_ids(what: str, ids: Sequence[str], limit: int) -> list[Line]:
     return [Line(f"{what}: {', '.join(map(str, shown))}{more}", "plain", 2)]
 
 
-def items_table(items: ItemsDiff, limit: int) -> Table:
+def items_table(items: ItemsDiff, limit: int, *, chosen: pl.DataFrame | None = None) -> Table:
     """Return the differing items as a table, the worst first; answers, expectations and losses where there are any.
 
     Args:
         items: what differs.
         limit: at most so many items; 0 for all.
+        chosen: rows of ``items.differing`` to take instead.
     """
     whole = items.differing
-    frame = whole.head(limit) if limit else whole
+    frame = chosen if chosen is not None else whole.head(limit) if limit else whole
     answered = _any(whole, "output_a", "output_b")
     by_loss = bool(whole["kind"].is_in(["worse", "better"]).any())
     # Beside losses, answers that nobody gave would be columns of dashes.

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HAS = "has"
 """What the folder of a run has, looked up when it is shown: predictions come after the end."""
+TAGS = "tags"
+"""All tags of a run in one column of a page; a field of filters is one of them."""
 
 
 def telling_fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
@@ -39,16 +41,17 @@ def telling_fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     return fields
 
 
-def chosen_fields(columns: str) -> list[tuple[str, str]]:
+def chosen_fields(columns: str, more: Sequence[str] = ()) -> list[tuple[str, str]]:
     """Return columns that a person named as (header, field).
 
     Args:
         columns: fields as in filters, separated by commas; and ``has``.
+        more: other names that may stand in it.
 
     Raises:
         InvalidFilter: a field is unknown.
     """
-    chosen = compile_order(columns, more=[HAS])
+    chosen = compile_order(columns, more=[HAS, *more])
     return [(f.removeprefix("metrics.").removeprefix("params."), f) for f, _ in chosen]
 
 
@@ -80,7 +83,7 @@ def are_numbers(runs: Sequence[RunRecord], field: str) -> bool:
         return False
     name = field.removeprefix("params.")
     values = [value for run in runs if (value := run.params.get(name)) is not None]
-    return bool(values) and all(isinstance(value, int | float) for value in values)
+    return bool(values) and all(type(value) in {int, float} for value in values)
 
 
 def _any_has(runs: Sequence[RunRecord], field: str) -> bool:

@@ -19,17 +19,21 @@ _UNSURE = 3
 _COLUMNS = 6
 
 
-def slice_blocks(slices: Slices, limit: int = 12) -> list[Block]:
+def slice_blocks(
+    slices: Slices, limit: int = 12, *, hint: str = ": --items 0 shows all", skipped: bool = True
+) -> list[Block]:
     """Return which segments got worse, the worst first; then which got better; then what was not looked at.
 
     Args:
         slices: the segments.
         limit: show at most so many of each; 0 for all.
+        hint: how to see those that are not shown.
+        skipped: also say which columns could not be used.
     """
     blocks: list[Block] = [Heading("Slices")]
     if slices.reason is not None:
         blocks.append(Line(f"not looked at: {slices.reason}", "warning", 1))
-        return blocks + _skipped(slices)
+        return [*blocks, *skipped_lines(slices)] if skipped else blocks
     blocks.append(Line(_summary(slices), "plain", 1))
     # The best last in the result; here the best first.
     groups = (slices.worse, slices.changed, slices.better[::-1])
@@ -46,13 +50,13 @@ def slice_blocks(slices: Slices, limit: int = 12) -> list[Block]:
     if shown or unsure:
         blocks.append(_table([*shown, *unsure]))
     if hidden:
-        blocks.append(Line(f"… and {hidden} more: --items 0 shows all", "quiet", 1))
+        blocks.append(Line(f"… and {hidden} more{hint}", "quiet", 1))
     if parts:
         what = f"{parts} others lie" if parts > 1 else "1 other lies"
-        blocks.append(Line(f"{what} inside these, and moved as these did: --items 0 shows all", "quiet", 1))
+        blocks.append(Line(f"{what} inside these, and moved as these did{hint}", "quiet", 1))
     blocks.append(Line(_how(slices), "quiet", 1))
     blocks += [Line(text, "quiet", 1) for text in _untested(slices)]
-    return blocks + _skipped(slices)
+    return [*blocks, *skipped_lines(slices)] if skipped else blocks
 
 
 def _is_worse(row: Slice, slices: Slices) -> bool:
@@ -131,9 +135,10 @@ def _untested(slices: Slices) -> list[str]:
     return said
 
 
-def _skipped(slices: Slices) -> list[Block]:
-    named, rest = slices.skipped[:_COLUMNS], slices.skipped[_COLUMNS:]
-    lines: list[Block] = [Line(f"column {c.column} not used: {c.reason}", "quiet", 1) for c in named]
+def skipped_lines(slices: Slices, most: int = _COLUMNS) -> list[Line]:
+    """Return which columns could not be used, and why of at most so many."""
+    named, rest = slices.skipped[:most], slices.skipped[most:]
+    lines = [Line(f"column {c.column} not used: {c.reason}", "quiet", 1) for c in named]
     if rest:
         names = ", ".join(column.column for column in rest)
         lines.append(Line(f"nor {len(rest)} others (--json says why): {names}", "quiet", 1))

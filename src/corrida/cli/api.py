@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
-from corrida.cli.common import json_option, print_json, say, short_time, show_blocks
+from corrida.cli.common import json_option, open_project, print_json, say, short_time, show_blocks
 from corrida.cli.serve import open_runner, runner_options
 
 
@@ -27,6 +30,7 @@ from corrida.cli.serve import open_runner, runner_options
     "--time-limit", type=float, metavar="SECONDS", help="For one file [default: corrida.toml, 300]."
 )
 @click.option("--alias", metavar="NAME", help="Whose run scores [default: corrida.toml, production].")
+@click.option("--no-ui", is_flag=True, help="Without the pages for browsers.")
 @runner_options
 def serve(
     *,
@@ -36,6 +40,7 @@ def serve(
     allow_host: tuple[str, ...],
     time_limit: float | None,
     alias: str | None,
+    no_ui: bool,
     spool: str | None,
     database: str | None,
     store: str | None,
@@ -44,6 +49,8 @@ def serve(
 
     API and worker need nothing else to be installed or started. Beyond this machine every call needs a key, which
     `corrida keys add` makes. Ctrl-C ends both; what is being scored is finished first, or done at the next start.
+
+    A browser gets the pages of `corrida ui`, which change nothing; where calls need a key, they ask for one that sees all.
     """
     runner = open_runner(
         store,
@@ -73,10 +80,20 @@ def serve(
     ]
 
     def ready(address: str) -> None:
-        say(f"serving on {address}")
+        say(f"serving on {address}" + ("; a browser shows the runs there" if beside else ""))
         say(f"  curl --data-binary @file.csv '{address}/v1/analyses?wait=30'")
 
-    return serve_until_stopped(runner, None if workers == 0 else command, ready)
+    beside = None if no_ui else _pages(store)
+    return serve_until_stopped(runner, None if workers == 0 else command, ready, beside)
+
+
+def _pages(store: str | None) -> Callable[..., Any] | None:
+    """Return what puts the pages beside the API; None where they are not installed."""
+    try:
+        from corrida.web.mounted import pages_beside
+    except ImportError:
+        return None
+    return pages_beside(open_project(store))
 
 
 @click.group()

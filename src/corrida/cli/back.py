@@ -19,7 +19,6 @@ from corrida.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from corrida.analysis.blocks import Block
     from corrida.runs.restore import RestorePlan
 
 
@@ -45,6 +44,7 @@ def restore(
     What would change is shown first, and on a terminal you are asked. Files that are saved nowhere (in no
     run, not committed) are not overwritten.
     """
+    from corrida.analysis.restore_report import plan_blocks
     from corrida.runs.restore import unsaved_sentence
 
     project = open_project(store)
@@ -55,7 +55,7 @@ def restore(
         print_json(_plan_json(plan))
         return 1 if blocked else 0
     if not as_json:
-        show_blocks(_plan_blocks(plan))
+        show_blocks(plan_blocks(plan))
     if blocked:
         say(f"corrida: {unsaved_sentence(plan.unsaved)}", err=True)
         return 1
@@ -84,34 +84,6 @@ def _confirmed(count: int) -> bool:
 def _plan_json(plan: RestorePlan) -> dict[str, Any]:
     files = [{"path": f.path, "state": f.state, "saved_in": f.saved_in} for f in plan.files]
     return {"run": plan.run, "files": files, "changes": len(plan.changes), "unsaved": plan.unsaved}
-
-
-def _plan_blocks(plan: RestorePlan) -> list[Block]:
-    from corrida.analysis.blocks import Line
-    from corrida.analysis.config_diff import diff_configs, explain
-
-    changed = [
-        f for f in plan.files if f.state in {"changed", "missing"} or (f.state == "extra" and plan.exact)
-    ]
-    same = sum(f.state == "same" for f in plan.files)
-    blocks: list[Block] = [Line(f"restore {plan.run}", "strong")]
-    before = {f.path: f.old for f in changed if f.old is not None}
-    after = {f.path: f.new for f in changed if f.new is not None}
-    for file in diff_configs(before, after).files:
-        for number, line in enumerate(explain(file)):
-            blocks.append(Line(line, "plain", 1 if number == 0 else 2))
-        if file.status == "reformatted":
-            blocks.append(Line("the same meaning, other bytes", "quiet", 2))
-    blocks += [
-        Line(f"{f.path} was not there then; it stays (--exact removes it)", "warning", 1)
-        for f in plan.files
-        if f.state == "extra" and not plan.exact
-    ]
-    if same:
-        blocks.append(Line(f"{same} file{'s' if same > 1 else ''} already as in the run", "quiet", 1))
-    if not plan.files:
-        blocks.append(Line("the run has no configuration files", "quiet", 1))
-    return blocks
 
 
 @click.command()

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from corrida.analysis.gate import GateResult
     from corrida.project import Settings
     from corrida.runs.record import RunRecord
-    from corrida.runs.store import Store
 
 
 @click.command()
@@ -98,6 +97,7 @@ def compare(
     """
     from corrida.analysis.compare import compare_runs
     from corrida.analysis.metric_tests import VerdictOptions
+    from corrida.analysis.run_pairs import runs_to_compare
 
     if as_markdown and as_json:
         raise click.UsageError("give --md or --json, not both")
@@ -106,7 +106,7 @@ def compare(
     _refuse_idle_options(gate=gate)
     project = open_project(store)
     opened = project.store()
-    before, after = pair(opened, a, b, pipeline)
+    before, after = runs_to_compare(opened, a, b, pipeline)
     keys = project.settings.list_keys
     judged: GateResult | None = None
     if gate:
@@ -184,18 +184,3 @@ def _judge(
         if not rules:
             raise BadInput(NO_RULES)
     return check_rules(before, after, rules, list_keys=settings.list_keys)
-
-
-def pair(store: Store, a: str | None, b: str | None, pipeline: str | None) -> tuple[RunRecord, RunRecord]:
-    """Return the runs to compare, the earlier first where corrida chooses."""
-    from corrida.errors import RunNotFound
-
-    if a and b:
-        return store.get(a), store.get(b)
-    after = store.get(a or "latest", pipeline=pipeline)
-    before = store.before(after)
-    if before is not None:
-        return before, after
-    part = after.tags.get("child")
-    what = f"no {part} of another {after.pipeline}" if part else f"no run of {after.pipeline}"
-    raise RunNotFound(f"{what} finished before {after.id}; run it again, then compare")

@@ -77,8 +77,7 @@ def list_(
     sorted_by = [name for name, _ in compile_order(sort)] if sort else []
     if not shown:
         if chosen and opened.catalog.count():
-            hint = _other_pipelines(opened, pipeline) or (_unknown_names(opened, filter_) if filter_ else "")
-            say(f"no run fits{hint}; `corrida list` shows all", err=True)
+            say(f"no run fits{_none_fits(opened, pipeline, filter_)}; `corrida list` shows all", err=True)
         else:
             folder = project.store_folder.name
             say(
@@ -99,28 +98,13 @@ def list_(
     return 0
 
 
-def _other_pipelines(store: Store, name: str | None) -> str:
-    """Say of which pipelines there are runs when there is none of ``name``: a project calls them by names of its own."""
-    there = store.catalog.pipelines()
-    if name is None or name in there:
-        return ""
-    some = ", ".join(sorted(there)[:5]) + (" and more" if len(there) > 5 else "")
-    return f" (there are runs of {some}, none of {name})"
+def _none_fits(store: Store, pipeline: str | None, filter_: str | None) -> str:
+    """Say in brackets why no run fits, where that is known."""
+    from corrida.analysis.no_fit import why_none_fits
 
-
-def _unknown_names(store: Store, text: str) -> str:
-    """Say which names of a filter no run has, since a misspelt one finds nothing."""
-    import difflib
-
-    from corrida.runs.query import names_in_filter
-
-    known = store.catalog.names()
-    hints = []
-    for name in names_in_filter(text):
-        if "." in name and not name.startswith("git.") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hints.append(f"no run has {name}" + (f", did you mean {near[0]}?" if near else ""))
-    return f" ({'; '.join(hints)})" if hints else ""
+    catalog = store.catalog
+    why = why_none_fits(pipeline, filter_, pipelines=catalog.pipelines(), names=catalog.names() if filter_ else ())
+    return f" ({why})" if why else ""
 
 
 def _runs_table(

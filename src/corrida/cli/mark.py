@@ -80,11 +80,8 @@ def promote(
     done = promote_by_rules(
         project.store(), project.settings, reference, alias.removeprefix("@"), reason, force=force
     )
-    say(f"@{done.promotion.alias} is {done.promotion.run}")
-    if done.gate is not None:
-        say(f"{done.gate.sentence} (compared with {done.gate.base.id})")
-    elif done.why_no_gate:
-        say(f"the rules of the gate were not asked: {done.why_no_gate}")
+    for sentence in done.sentences:
+        say(sentence)
     return 0
 
 

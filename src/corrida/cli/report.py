@@ -48,13 +48,13 @@ def report(
     from corrida.analysis.comparison_page import comparison_parts, comparison_title
     from corrida.analysis.metric_tests import VerdictOptions
     from corrida.analysis.pages import page_html, page_markdown
-    from corrida.cli.compare import pair
+    from corrida.analysis.run_pairs import runs_to_compare
     from corrida.runs.files import atomic_write, explained
 
     project = open_project(store)
     if to and Path(to).exists() and not Path(to).is_dir():
         raise click.BadParameter(f"{to} is a file; name a folder", param_hint="--to")
-    before, after = pair(project.store(), a, b, pipeline)
+    before, after = runs_to_compare(project.store(), a, b, pipeline)
     options = VerdictOptions(confidence=confidence, margin=margin, cluster=cluster)
     comparison = compare_runs(
         before, after, metric=metrics, list_keys=project.settings.list_keys, options=options, slices=slices

@@ -6,10 +6,10 @@ import shlex
 from typing import TYPE_CHECKING
 
 from corrida.analysis.blocks import Block, Heading, Line, Style, Table
+from corrida.analysis.run_stamps import last_stamps
 from corrida.cli.common import short_time
 from corrida.errors import CorridaError
 from corrida.runs import layout
-from corrida.runs.annotations import read_annotations
 from corrida.runs.history import read_calls
 from corrida.runs.numbers import duration_text, format_number
 from corrida.runs.record import flatten
@@ -80,14 +80,7 @@ def _head(run: RunRecord) -> list[Block]:
 
 
 def _stamps(run: RunRecord) -> list[str]:
-    """Return the last stamp of each table of a database that got the run id."""
-    last = {}
-    for change in read_annotations(run.dir):
-        stamp = change.get("stamp")
-        if isinstance(stamp, dict):
-            place = f"{stamp.get('table')} in {stamp.get('database')}, {stamp.get('column')}"
-            last[place] = f"{stamp.get('rows')} rows of {place} ({short_time(str(change.get('time')))})"
-    return list(last.values())
+    return [f"{one.rows} rows of {one.place} ({short_time(one.time)})" for one in last_stamps(run.dir)]
 
 
 def _steps(run: RunRecord) -> list[Block]:

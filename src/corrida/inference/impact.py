@@ -90,6 +90,22 @@ def effects_of(runner: Runner, jobs: Jobs | None, reference: str) -> tuple[str, 
     return run_id, sorted(made, key=lambda effect: effect.created)
 
 
+def analyses_of(jobs: Jobs, run_id: str, limit: int) -> list[Effect]:
+    """Return the last analyses that a run made, the newest first.
+
+    Args:
+        jobs: of the project.
+        run_id: the whole id.
+        limit: at most so many.
+    """
+    from corrida.inference.billing import Ledger
+
+    page = jobs.list(run_id=run_id, limit=limit)
+    entries = Ledger(jobs.database).entries([job.id for job in page]) if page else []
+    refunded = {entry.analysis for entry in entries if entry.kind == "refund"}
+    return [_effect(job, job.id in refunded) for job in page]
+
+
 def _analyses(jobs: Jobs, run_id: str) -> Iterator[tuple[Job, bool]]:
     from corrida.inference.billing import Ledger
 

@@ -21,6 +21,8 @@ from corrida.inference.service import opened
 from corrida.inference.telemetry import log
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from starlette.types import ASGIApp
 
     from corrida.inference.service import Service
@@ -66,13 +68,19 @@ def build(service: Service, working: Callable[[], str] | None = None) -> ASGIApp
     )
 
 
-def serve(runner: Runner, worker_command: Sequence[str] | None, ready: Callable[[str], None]) -> int:
+def serve(
+    runner: Runner,
+    worker_command: Sequence[str] | None,
+    ready: Callable[[str], None],
+    beside: Callable[[ASGIApp, Service], tuple[ASGIApp, Callable[[], None]]] | None = None,
+) -> int:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
         runner: places and limits.
         worker_command: what comes after ``corrida`` to start the worker; None starts none.
         ready: called with the address of the API once it is listening.
+        beside: puts pages beside the API, and returns both as one with what is to be called before the server ends.
 
     Raises:
         BadInput: the address cannot be listened on.
@@ -92,6 +100,9 @@ def serve(runner: Runner, worker_command: Sequence[str] | None, ready: Callable[
     with opened(runner) as service, contextlib.ExitStack() as stack:
         keeper = None if worker_command is None else WorkerKeeper(worker_command)
         app = build(service, keeper.said if keeper else None)
+        before_end: Callable[[], None] = _nothing
+        if beside is not None:
+            app, before_end = beside(app, service)
         listening = stack.enter_context(listen(limits.host, limits.port))
         if keeper:
             keeper.start()
@@ -110,8 +121,18 @@ def serve(runner: Runner, worker_command: Sequence[str] | None, ready: Callable[
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn has its own while it runs, and raises the signal again afterwards: the worker is to end in peace.
             signal.signal(number, lambda *_: keeper.hurry() if keeper else None)
-        uvicorn.Server(config).run(sockets=[listening])
+
+        class Server(uvicorn.Server):
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                before_end()  # what is sent without an end would keep it waiting
+                super().handle_exit(sig, frame)
+
+        Server(config).run(sockets=[listening])
     return 0
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -121,6 +121,15 @@ def aliases_of(root: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def before(root: Path, alias: str) -> str | None:
+    """Return the run that ``alias`` would point back to; None for none.
+
+    Raises:
+        AliasNotFound: no run carries it.
+    """
+    return _before(root, alias)
+
+
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Keep others from changing aliases or moving runs; an alias never points to a run that just went."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from corrida.errors import StoreError
-from corrida.runs.catalog_query import Question, answer, names
+from corrida.runs.catalog_query import Question, answer, counted_names, header_decoder, names, names_of
 from corrida.runs.catalog_schema import catalog_file, connect
 from corrida.runs.folders import RACY_NS, Found, read_folder, signature
 from corrida.runs.ids import is_run_id
@@ -191,7 +191,7 @@ class Catalog:
 
     def _reset(self) -> None:
         with self._writing():
-            for table in ("metrics", "configs", "runs", "meta"):
+            for table in ("metrics", "configs", "names", "runs", "meta"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
 
     def _folders(self) -> set[str]:
@@ -259,28 +259,43 @@ class Catalog:
 
     def _write(self, rows: Sequence[Found], vanished: Iterable[str]) -> None:
         """Write runs and remove others; index.json is out of date when a line of it comes, goes or changes."""
-        changed = False
+        outdated: set[str] = set()  # what is known beside the runs
         for run_id in vanished:
-            changed |= self._db.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount > 0
+            if self._db.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount > 0:
+                outdated = {"index", "names", "state"}
         metrics: list[tuple[Any, ...]] = []
         configs: list[tuple[Any, ...]] = []
+        named: set[str] = set()
         for found in rows:
             header = found.header
-            line = index_line(found.content) if found.content and header.status in SEALED else None
-            n, before = self._put(found, line)
-            changed |= before != line
+            n, changed = self._put(found)
+            outdated |= changed
+            if "state" in changed:
+                named |= names_of(header)
             # SQLite turns NaN into NULL: it then sorts with the missing.
             metrics += [(n, k, v) for k, v in metrics_from_file(header.metrics).items()]
             configs += [(copy.sha256, n) for copy in header.configs]
         self._db.executemany("INSERT INTO metrics VALUES (?, ?, ?)", metrics)
         self._db.executemany("INSERT OR IGNORE INTO configs VALUES (?, ?)", configs)
-        if changed:
+        self._db.executemany("INSERT OR IGNORE INTO names VALUES (?)", ((name,) for name in named))
+        if "index" in outdated:
             self._db.execute("DELETE FROM meta WHERE key = 'index'")
+        if "names" in outdated:  # counted anew when they are asked for
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('names', 'outdated')")
+        if "state" in outdated:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('state', hex(randomblob(8)))")
 
-    def _put(self, found: Found, line: bytes | None) -> tuple[int, bytes | None]:
-        """Write a run but its metrics and configurations, and return its row and the line that it had before."""
+    def _put(self, found: Found) -> tuple[int, set[str]]:
+        """Write a run but its metrics and configurations.
+
+        Returns:
+            Its row, and what is out of date: ``index`` when the line of the run changed, ``names`` when a name may occur
+            no more, ``state`` when anything that is shown changed.
+        """
         header = found.header
         git = header.git
+        line = index_line(found.content) if found.content and header.status in SEALED else None
+        encoded = self._encode(header)
         row = (
             header.id, found.signature, int(header.status in SEALED), header.pipeline, header.status, header.created,
             header.finished, header.duration, _integer(header.order), header.source, header.description, found.notes,
@@ -288,16 +303,23 @@ class Catalog:
             git.commit if git else None, git.branch if git else None,
             msgspec.json.encode(flatten(header.params)).decode(), msgspec.json.encode(header.tags).decode(),
             msgspec.json.encode(header.findings).decode(),
-            self._encode(header), line,
+            encoded, line,
         )  # fmt: skip
-        there = self._db.execute("SELECT n, line FROM runs WHERE id = ?", (header.id,)).fetchone()
+        sql = "SELECT n, line, header, notes FROM runs WHERE id = ?"
+        there = self._db.execute(sql, (header.id,)).fetchone()
         if there is None:
-            return self._db.execute(_INSERT, row).lastrowid or 0, None
-        n, before = there
+            n = self._db.execute(_INSERT, row).lastrowid or 0
+            return n, {"state"} | ({"index"} if line else set())
+        n, line_before, before, notes = there
+        changed = {"index"} if line_before != line else set()
+        if (before, notes) != (encoded, found.notes):
+            changed.add("state")
+            if not names_of(header_decoder()(before)) <= names_of(header):
+                changed.add("names")
         self._db.execute(_UPDATE, (*row, n))
         self._db.execute("DELETE FROM metrics WHERE run = ?", (n,))
         self._db.execute("DELETE FROM configs WHERE run = ?", (n,))
-        return n, before
+        return n, changed
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -376,10 +398,26 @@ class Catalog:
         sql = "SELECT pipeline, min(created), max(coalesce(finished, created)) FROM runs GROUP BY pipeline"
         return self._healing(lambda: {row[0]: (row[1], row[2]) for row in self._db.execute(sql) if row[0]})
 
+    def newest_pipelines(self) -> list[str]:
+        """Return the names of the pipelines of which there are runs, that of the newest run first: by an index alone."""
+        # From one name to the next, and not over every run of it.
+        sql = """WITH RECURSIVE known (name) AS (SELECT min(pipeline) FROM runs
+                UNION ALL SELECT (SELECT min(pipeline) FROM runs WHERE pipeline > known.name) FROM known
+                WHERE known.name IS NOT NULL)
+            SELECT name FROM known WHERE name <> ''
+            ORDER BY (SELECT max(ord) FROM runs WHERE pipeline = known.name) DESC"""
+        return self._healing(lambda: [row[0] for row in self._db.execute(sql)])
+
     def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return at most ``limit`` ids that start with ``prefix``."""
         sql = "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
         return self._healing(lambda: [row[0] for row in self._db.execute(sql, (len(prefix), prefix, limit))])
+
+    def notes(self, run_id: str) -> str:
+        """Return the notes of a run, that with which it was started and those added since, one a line."""
+        sql = "SELECT notes FROM runs WHERE id = ?"
+        row = self._healing(lambda: self._db.execute(sql, (run_id,)).fetchone())
+        return (row[0] or "") if row else ""
 
     def run_with_config(self, sha256: str) -> str | None:
         """Return a run that keeps a configuration with this digest, the newest, or None."""
@@ -391,7 +429,22 @@ class Catalog:
 
     def names(self) -> list[str]:
         """Return the names of metrics, params, tags and findings that occur, with their group."""
-        return self._healing(lambda: names(self._db))
+        return self._healing(self._names)
+
+    def _names(self) -> list[str]:
+        if self._db.execute("SELECT 1 FROM meta WHERE key = 'names'").fetchone():
+            with self._writing():
+                found = counted_names(self._db)
+                self._db.execute("DELETE FROM names")
+                self._db.executemany("INSERT INTO names VALUES (?)", ((name,) for name in found))
+                self._db.execute("DELETE FROM meta WHERE key = 'names'")
+        return names(self._db)
+
+    def state(self) -> str:
+        """Return what tells one state of the runs that are known from another."""
+        sql = "SELECT value FROM meta WHERE key = 'state'"
+        row = self._healing(lambda: self._db.execute(sql).fetchone())
+        return str(row[0]) if row else ""
 
     def index_lines(self) -> list[bytes]:
         """Return the lines of index.json, in the order of the runs."""

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from corrida.errors import InvalidFilter
-from corrida.runs.query import Sql, compile_filter, compile_order, field_expression
+from corrida.runs.query import GROUPS, Sql, compile_filter, compile_order, field_expression
+from corrida.runs.record import flatten
 from corrida.runs.run_file import RunHeader
 
 
@@ -100,11 +101,28 @@ def _headers(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Ru
 
 def names(db: sqlite3.Connection) -> list[str]:
     """Return the names of metrics, params, tags and findings that occur, with their group."""
-    found = [f"metrics.{row[0]}" for row in db.execute("SELECT DISTINCT name FROM metrics")]
-    for group in ("params", "tags", "findings"):
+    if db.execute("SELECT 1 FROM meta WHERE key = 'names'").fetchone():
+        found = counted_names(db)
+    else:
+        found = {row[0] for row in db.execute("SELECT name FROM names")}
+    return sorted(found, key=lambda name: (GROUPS.index(name.partition(".")[0]), name))
+
+
+def counted_names(db: sqlite3.Connection) -> set[str]:
+    """Return these names from the runs themselves: needed where a run that had some of them changed or went."""
+    found = {f"metrics.{row[0]}" for row in db.execute("SELECT DISTINCT name FROM metrics")}
+    for group in GROUPS[1:]:
         sql = f"SELECT DISTINCT key FROM runs, json_each(runs.{group})"  # noqa: S608 - constants
-        found += [f"{group}.{row[0]}" for row in db.execute(sql)]
+        found |= {f"{group}.{row[0]}" for row in db.execute(sql)}
     return found
+
+
+def names_of(header: RunHeader) -> set[str]:
+    """Return the names that a run has."""
+    found = {f"metrics.{name}" for name in header.metrics}
+    found |= {f"params.{name}" for name in flatten(header.params)}
+    found |= {f"tags.{name}" for name in header.tags}
+    return found | {f"findings.{name}" for name in header.findings}
 
 
 class _Names(Iterable[str]):

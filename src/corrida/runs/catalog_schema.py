@@ -13,7 +13,7 @@ from corrida.runs.files import digest_bytes
 from corrida.runs.run_file import Column, ConfigCopy, Failure, Git, MlflowFacts, PrimaryMetric, RunHeader
 from corrida.runs.user_cache import cache_folder
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _LONGEST_NAME = 150
 _PAGES_KB = 64 * 1024
 """What a connection keeps in memory at most. Indexes of a large store that are built with less are written many times."""
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS configs (
     PRIMARY KEY (sha256, run)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS configs_run ON configs (run);
+CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_parent ON runs (parent) WHERE parent IS NOT NULL;
 """
 

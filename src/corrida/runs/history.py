@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 RESERVED_NAMES = frozenset({"step", "logged_at"})
 _MAX_NAME = 250
-_GREAT = 2**63
+GREATEST_STEP = 2**63
 """From here on an integer is kept as a floating point number, and is no step."""
-_LATEST = 9.2e12
+LATEST_TIME = 9.2e12
 """Seconds since the epoch that fit a time of microseconds in 64 bits."""
 
 
@@ -59,7 +59,7 @@ def as_number(name: str, value: Any) -> float | int:
         number = value.item() if hasattr(value, "item") else value
         single = not getattr(value, "ndim", 0)  # an array of one number is an array all the same
         if single and not isinstance(number, str | bytes):
-            return int(number) if isinstance(number, int) and abs(number) < _GREAT else float(number)
+            return int(number) if isinstance(number, int) and abs(number) < GREATEST_STEP else float(number)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         pass
     raise InvalidMetric(
@@ -90,7 +90,7 @@ class HistoryWriter:
         """
         if step is None:
             step = self._step + 1
-        elif type(step) is not int or abs(step) >= _GREAT:
+        elif type(step) is not int or abs(step) >= GREATEST_STEP:
             step = _as_step(step)
         known = self._known
         plain = type(metrics) is dict
@@ -100,7 +100,7 @@ class HistoryWriter:
             if name not in known:
                 self._admit(name)
             kind = type(value)
-            if (kind is not float and (kind is not int or abs(value) >= _GREAT)) or value - value != 0:  # type: ignore[operator,arg-type]
+            if (kind is not float and (kind is not int or abs(value) >= GREATEST_STEP)) or value - value != 0:  # type: ignore[operator,arg-type]
                 plain = False
         if not plain:
             metrics = {n: json_number(as_number(n, v)) for n, v in metrics.items()}  # type: ignore[misc]
@@ -146,7 +146,7 @@ def _as_step(step: Any) -> int:
         whole = int(step) if isinstance(step, float) and step.is_integer() else operator.index(step)
     except TypeError:
         raise InvalidMetric(f"the step is {step!r}; give a whole number") from None
-    if abs(whole) >= _GREAT:
+    if abs(whole) >= GREATEST_STEP:
         raise InvalidMetric(f"the step {str(whole)[:20]}… is too large; steps have 64 bits")
     return whole
 
@@ -184,7 +184,7 @@ def _logged_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
         data = path.read_bytes()
     except OSError:
         return
-    decode = msgspec.json.Decoder(_Line).decode
+    decode = msgspec.json.Decoder(HistoryLine).decode
     for line in data.split(b"\n"):
         if line:
             try:
@@ -192,7 +192,7 @@ def _logged_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
                 numbers = metrics_from_file(entry.metrics)
             except JSON_ERRORS:
                 continue
-            if abs(entry.step) < _GREAT and abs(entry.time) < _LATEST:
+            if abs(entry.step) < GREATEST_STEP and abs(entry.time) < LATEST_TIME:
                 yield entry.step, entry.time, numbers
 
 
@@ -239,7 +239,9 @@ def latest_values(path: Path) -> dict[str, float]:
     return {name: point[2] for name, point in found.items()}
 
 
-class _Line(msgspec.Struct):
+class HistoryLine(msgspec.Struct, gc=False):
+    """A line of history.jsonl."""
+
     step: int
     time: float
     metrics: dict[str, float | str]

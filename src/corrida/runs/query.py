@@ -40,7 +40,7 @@ TEXT_FIELDS = frozenset(
     }
 )
 FIELDS = TEXT_FIELDS | {"duration", "seed", "git.commit", "git.branch"}
-_GROUPS = ("metrics", "params", "tags", "findings")
+GROUPS = ("metrics", "params", "tags", "findings")
 MAX_TERMS, MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 200, 50, 10_000, 1_000_000
 _PATTERN = r"""\s*(?:
         (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
@@ -120,14 +120,14 @@ def field_expression(name: str) -> Sql:
     group, _, rest = name.partition(".")
     if group == "metrics" and rest:
         return Sql("(SELECT value FROM metrics m WHERE m.run = runs.n AND m.name = ?)", (rest,))
-    if group in _GROUPS and rest:
+    if group in GROUPS and rest:
         return Sql(f"json_extract(runs.{group}, ?)", (f'$."{rest}"',))
     return Sql({"git.commit": "runs.git_commit", "git.branch": "runs.git_branch"}.get(name, f"runs.{name}"))
 
 
 def _check_field(name: str, names: Iterable[str]) -> None:
     group, _, rest = name.partition(".")
-    if name in FIELDS or (group in _GROUPS and rest and '"' not in rest):
+    if name in FIELDS or (group in GROUPS and rest and '"' not in rest):
         return
     import difflib
 

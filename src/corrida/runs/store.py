@@ -148,13 +148,18 @@ class Store:
         name = parsed.name or ""
         return name if name in self else self._by_prefix(name)
 
-    def before(self, run: RunRecord) -> RunRecord | None:
+    def before(self, run: RunRecord, *, refresh: bool = True) -> RunRecord | None:
         """Return what to compare a run with: the newest finished run of its pipeline that is older; None without one.
 
         Runs that are parts of others do not count, as of ``latest``; but a rerun is compared with its original, and
         a model of a search with the same model of an earlier search.
+
+        Args:
+            run: any.
+            refresh: False answers by what the catalog knows, without a look at the folders.
         """
-        self.refresh()
+        if refresh:
+            self.refresh()
         if run.tags.get("replay") == "rerun" and run.parent in self:
             return self.get(str(run.parent))
         older = own_runs(self.catalog, self.root, pipeline=run.pipeline, before=run)

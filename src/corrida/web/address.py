@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 PAGE_SIZE = 50
 MOST_PAGES = 1_000_000
@@ -53,8 +54,28 @@ class RunsState(NamedTuple):
 
     def sorted_by(self, field: str) -> str:
         """Return the order after a click on a column: greatest first, smallest first, as it was."""
-        quoted = field if field.replace(".", "").replace("_", "").isalnum() else f"`{field}`"
-        return {f"-{quoted}": quoted, quoted: ""}.get(self.sort, f"-{quoted}")
+        name = quoted(field)
+        return {f"-{name}": name, name: ""}.get(self.sort, f"-{name}")
+
+    def with_condition(self, condition: str) -> str:
+        """Return the address of the runs that also meet a condition."""
+        if condition in self.filter:
+            return self.address()
+        held = f"({self.filter})" if re.search(r"\bor\b", self.filter, re.IGNORECASE) else self.filter
+        return self.address(filter=f"{held} and {condition}" if held else condition)
+
+
+def quoted(field: str) -> str:
+    """Return a field as filters, orders and lists of columns name it."""
+    return field if re.fullmatch(r"[\w.]+", field) else f"`{field}`"
+
+
+def tag_condition(name: str, value: str) -> str | None:
+    """Return the filter for runs with a tag; None where no filter can name it."""
+    if "`" in name or '"' in name:
+        return None
+    text = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{quoted(f'tags.{name}')} = '{text}'"
 
 
 def page_number(text: str) -> int:
@@ -70,3 +91,43 @@ def compare_address(base: str, run_ids: Sequence[str]) -> str:
         run_ids: the first is what the others are compared with.
     """
     return f"{base}/compare?{urlencode([('run', run_id) for run_id in run_ids])}"
+
+
+def item_address(base: str, item_id: str, pipeline: str = "") -> str:
+    """Return the address of the history of an item.
+
+    Args:
+        base: where the pages begin.
+        item_id: any text; browsers take ``.`` and ``..`` in a path for a step, so that those stand behind it.
+        pipeline: of which runs; empty for all.
+    """
+    steps = {".", "..", ""} & set(item_id.split("/"))
+    query = {"id": item_id} if steps else {}
+    query |= {"pipeline": pipeline} if pipeline else {}
+    path = f"{base}/items" if steps else f"{base}/items/{quote(item_id, safe='')}"
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def aliases_address(base: str, alias: str = "", done: str = "") -> str:
+    """Return the address of the aliases.
+
+    Args:
+        base: where the pages begin.
+        alias: whose history; empty for that of all.
+        done: the form whose message is shown.
+    """
+    query = {name: text for name, text in (("alias", alias), ("done", done)) if text}
+    return f"{base}/aliases?{urlencode(query)}" if query else f"{base}/aliases"
+
+
+def promote_address(base: str, run_id: str, alias: str = "") -> str:
+    """Return the address of what the rules say of a run that is to carry an alias."""
+    path = f"{base}/runs/{quote(run_id, safe='')}/promote"
+    return f"{path}?{urlencode({'alias': alias})}" if alias else path
+
+
+def restore_address(base: str, run_id: str, *, exact: bool = False, done: str = "") -> str:
+    """Return the address of what putting the configurations of a run back would change."""
+    query = {name: text for name, text in (("exact", "1" if exact else ""), ("done", done)) if text}
+    path = f"{base}/runs/{quote(run_id, safe='')}/restore"
+    return f"{path}?{urlencode(query)}" if query else path

@@ -95,11 +95,13 @@ class Guard:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         given = query.get("token", [""])[0]
         if given and self._fits(given):
-            answer = RedirectResponse(scope["path"] or "/", status_code=303)
-            answer.set_cookie(_COOKIE, given, httponly=True, samesite="strict")
+            # Two slashes at the beginning would be the name of another host.
+            answer = RedirectResponse("/" + scope["path"].lstrip("/"), status_code=303)
+            secure = scope["scheme"] == "https"
+            answer.set_cookie(_cookie_name(scope), given, httponly=True, samesite="strict", secure=secure)
             return answer
         try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(scope))
         except CookieError:
             cookie = None
         if cookie is not None and self._fits(cookie.value):
@@ -113,6 +115,12 @@ class Guard:
 def new_token() -> str:
     """Return a token that nobody can guess."""
     return secrets.token_urlsafe(24)
+
+
+def _cookie_name(scope: Scope) -> str:
+    """Return the name of the cookie: browsers send the cookies of a host to each of its ports."""
+    server = scope.get("server")
+    return f"{_COOKIE}_{server[1]}" if server else _COOKIE
 
 
 def _refused(why: str, status: int = 403) -> ASGIApp:

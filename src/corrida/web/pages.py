@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,12 @@ from starlette.responses import HTMLResponse
 from corrida import __version__
 from corrida.runs.numbers import duration_text, format_number
 from corrida.runs.plain import printable
+from corrida.web.forms import new_name
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from corrida.web.forms import Forms
 
 NAVIGATION = (
     ("runs", "/", "Runs"),
@@ -37,9 +41,10 @@ class Pages:
         title: of the store, in the head of every page.
     """
 
-    def __init__(self, title: str, *, base: str = "", write: bool = False) -> None:
+    def __init__(self, title: str, *, base: str = "", write: bool = False, forms: Forms) -> None:
         """Load the templates."""
         self.base, self.title = base, title
+        self._write, self._forms = write, forms
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("corrida.web"),
             autoescape=True,
@@ -52,10 +57,13 @@ class Pages:
             "when": when,
             "lasted": duration_text,
             "segment": segment,
+            "size": size_text,
+            "path": path,
+            "breakable": breakable,
         }
         self._environment.globals |= {
             "base": base, "store": title, "write": write, "version": __version__, "navigation": NAVIGATION,
-            "asset": self.asset,
+            "asset": self.asset, "vega": self.vega, "form_name": new_name,
         }  # fmt: skip
 
     def page(
@@ -76,14 +84,30 @@ class Pages:
             here: the entry of the navigation to which it belongs.
             status: of the answer.
         """
+        session = self._forms.session(request) if self._write else None
         text = self._environment.get_template(f"{template}.html.jinja").render(
-            here=here, search=request.query_params.get("q", ""), **content
+            here=here,
+            search=request.query_params.get("q", ""),
+            form_key=session.key if session else "",
+            **content,
         )
-        return HTMLResponse(text, status, headers={"cache-control": "no-cache"})
+        answer = HTMLResponse(text, status, headers={"cache-control": "no-cache"})
+        if session:
+            session.remember(answer, request)
+        return answer
 
     def asset(self, name: str) -> str:
         """Return the address of a static file; it changes with its content, so that browsers may keep it for ever."""
         return f"{self.base}/static/{_digest(name)}/{name}"
+
+    def vega(self) -> str:
+        """Return the address of the JavaScript of the figures; it changes with its version."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return f"{self.base}/vega.js?v={version('vl-convert-python')}"
+        except PackageNotFoundError:
+            return f"{self.base}/vega.js"
 
 
 @functools.cache
@@ -118,6 +142,26 @@ def when(iso: str | None) -> Markup | str:
     if not iso:
         return "–"
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(iso, iso[:16].replace("T", " "))
+
+
+def size_text(count: int) -> str:
+    """Return a size in bytes as a person reads it."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def breakable(text: str) -> Markup:
+    """Return a name that a browser may break after its marks rather than within a word."""
+    return Markup("<wbr>").join(re.findall(r"[^./_+:-]*[./_+:-]?", printable(text))[:-1])
+
+
+def path(text: str) -> str:
+    """Return the name of a file, with its folders, as part of an address."""
+    return quote(text, safe="/", errors="surrogateescape")
 
 
 def segment(text: str) -> str:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from corrida.analysis.run_columns import HAS, are_numbers, chosen_fields, said_of, telling_fields
+from starlette.responses import RedirectResponse
+
+from corrida.analysis.no_fit import why_none_fits
+from corrida.analysis.run_columns import HAS, TAGS, are_numbers, chosen_fields, said_of, telling_fields
 from corrida.errors import InvalidFilter
-from corrida.web.address import PAGE_SIZE, RunsState
-from corrida.web.sparkline import sparkline
+from corrida.web.address import PAGE_SIZE, RunsState, tag_condition
+from corrida.web.columns import chooser, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from markupsafe import Markup
     from starlette.requests import Request
     from starlette.responses import Response
 
     from corrida.runs.record import RunRecord
     from corrida.web.viewer import Site
 
-_POINTS = 60
+_TAGS_SHOWN = 6
+_SUGGESTED = 300
+FIELDS_OF_PAGES = (HAS, TAGS)
+"""Columns that no filter and no order knows."""
 
 
 class Head(NamedTuple):
@@ -32,17 +37,28 @@ class Head(NamedTuple):
     number: bool
 
 
-class Trend(NamedTuple):
-    """The primary metric of a pipeline over its last runs."""
+class Tag(NamedTuple):
+    """A tag of a run, and the address of the runs that have it; empty where no filter can name it."""
 
-    metric: str
-    latest: float
-    picture: Markup
+    name: str
+    value: str
+    address: str
+
+
+class Tags(NamedTuple):
+    """The tags of a run: some, and how many more."""
+
+    shown: list[Tag]
+    more: int
 
 
 def show(site: Site, request: Request) -> Response:
     """Answer ``/``."""
-    state = RunsState.of(request.query_params)
+    query = request.query_params
+    state = RunsState.of(query)
+    if "column" in query:  # from the form of the chooser: the address keeps them in one word
+        chosen = listed(list(dict.fromkeys(name for name in query.getlist("column") if name)))
+        return RedirectResponse(f"{site.pages.base}/{state.address(columns=chosen)}", status_code=303)
     fresh = site.freshness.look()
     error = ""
     runs: list[RunRecord] = []
@@ -51,26 +67,35 @@ def show(site: Site, request: Request) -> Response:
     try:
         runs = _runs(site, state)
         shown = runs[:PAGE_SIZE]
-        fields = chosen_fields(state.columns) if state.columns else telling_fields(shown)
+        fields = chosen_fields(state.columns, [TAGS]) if state.columns else _telling(shown)
     except InvalidFilter as problem:
         error = str(problem)
         shown = []
-    catalog = site.store.catalog
+    overview = site.overviews.get()
+    names = [field for _, field in fields]
+    hint = ""
+    if not shown and not error:
+        hint = why_none_fits(
+            state.pipeline or None,
+            state.filter or None,
+            pipelines=overview.pipelines,
+            names=overview.names,
+        )
     content: dict[str, Any] = {
         "state": state,
         "error": error,
+        "hint": hint,
         "fresh": fresh,
-        "runs": [_row(run, [field for _, field in fields]) for run in shown],
+        "runs": [_row(state, run, names) for run in shown],
         "heads": [_head(state, name, field, shown) for name, field in fields],
         "more": len(runs) > PAGE_SIZE,
         "first": (state.page - 1) * PAGE_SIZE + 1,
-        "total": catalog.count(),
-        "pipelines": sorted(catalog.pipelines()),
-        "families": catalog.children([run.id for run in shown], state.pipeline or None)
-        if not state.children
-        else {},
-        "trend": _trend(site, state.pipeline) if state.pipeline else None,
-        "names": catalog.names(),
+        "overview": overview,
+        "families": {}
+        if state.children
+        else site.store.catalog.children([run.id for run in shown], state.pipeline or None),
+        "chooser": chooser(state, names, overview.names) if names else None,
+        "suggested": overview.names[:_SUGGESTED],
     }
     return site.pages.page(request, "runs", content, here="runs", status=400 if error else 200)
 
@@ -90,35 +115,41 @@ def _runs(site: Site, state: RunsState) -> list[RunRecord]:
     )
 
 
+def _telling(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """Return the columns that say something of these runs; tags last but for words."""
+    fields = telling_fields(runs)
+    if any(run.tags for run in runs):
+        words = [field for field in fields if field[1] in {"description", "notes"}]
+        fields = [*(field for field in fields if field not in words), (TAGS, TAGS), *words]
+    return fields
+
+
 def _head(state: RunsState, name: str, field: str, runs: Sequence[RunRecord]) -> Head:
     current = state.sort.replace("`", "")
     way = {f"-{field}": "descending", field: "ascending"}.get(current, "none")
     return Head(
         name,
         field,
-        state.address(sort=state.sorted_by(field)) if field != HAS else "",
+        "" if field in FIELDS_OF_PAGES else state.address(sort=state.sorted_by(field)),
         way,
         are_numbers(runs, field),
     )
 
 
-def _row(run: RunRecord, fields: Sequence[str]) -> dict[str, Any]:
+def _row(state: RunsState, run: RunRecord, fields: Sequence[str]) -> dict[str, Any]:
     values = run.as_row()
     if HAS in fields:
         values[HAS] = ", ".join(run.has())
+    if TAGS in fields:
+        values[TAGS] = _tags(state, run)
     for name in ("description", "notes"):
         values[name] = said_of(run, name)
     return {"run": run, "cells": [(field, values.get(field)) for field in fields]}
 
 
-def _trend(site: Site, pipeline: str) -> Trend | None:
-    runs = site.store.runs(pipeline=pipeline, status="finished", limit=_POINTS, children=False, refresh=False)
-    metric = next((run.primary_metric.name for run in runs if run.primary_metric), None)
-    if metric is None:
-        return None
-    points = [run.metrics[metric] for run in reversed(runs) if metric in run.metrics]
-    return (
-        Trend(metric, points[-1], sparkline(points, f"{metric} of the last {len(points)} runs"))
-        if points
-        else None
-    )
+def _tags(state: RunsState, run: RunRecord) -> Tags:
+    tags = []
+    for name, value in list(run.tags.items())[:_TAGS_SHOWN]:
+        condition = tag_condition(name, value)
+        tags.append(Tag(name, value, state.with_condition(condition) if condition else ""))
+    return Tags(tags, max(0, len(run.tags) - _TAGS_SHOWN))

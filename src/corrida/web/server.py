@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -46,7 +47,8 @@ def serve_pages(
         BadInput: the address is taken, or not of this machine.
     """
     token = "" if is_loopback(host) else new_token()
-    app = Guard(create_viewer(project, write=write), host, names, token)
+    viewer = create_viewer(project, write=write)
+    app = Guard(viewer, host, names, token)
     with _listen(host, port) as listening:
         address, number = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
@@ -55,8 +57,21 @@ def serve_pages(
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         ready(f"http://{shown}:{number}/" + (f"?token={token}" if token else ""))
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, viewer.state.live.close).run(sockets=[listening])
     return 0
+
+
+class _Server(uvicorn.Server):
+    """A server that first ends what it sends without an end: else it would wait for the readers to go away."""
+
+    def __init__(self, config: uvicorn.Config, before_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_end = before_end
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Answer a signal."""
+        self._before_end()
+        super().handle_exit(sig, frame)
 
 
 def _listen(host: str, port: int) -> socket.socket:

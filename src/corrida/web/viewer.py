@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
+from corrida.analysis.config_timeline import ConfigTimeline
 from corrida.errors import BadInput, CorridaError, NotFound
+from corrida.runs.step_metrics import KeptStepMetrics
+from corrida.web.comparisons import Comparisons
+from corrida.web.forms import BadForm, Forms, read_form
 from corrida.web.freshness import Freshness
+from corrida.web.live import Live, events
+from corrida.web.overview import Overviews
 from corrida.web.pages import Pages, static_file
+from corrida.web.warm import warm_up
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from corrida.inference.job_reader import JobReader
+    from corrida.inference.settings import Runner
     from corrida.project import Project
     from corrida.runs.store import Store
 
+
+
+class _AnyName(Convertor[str]):
+    """A path whose names may hold every character, line ends too."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("file", _AnyName())
 _FOR_EVER = "public, max-age=31536000, immutable"
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
@@ -35,6 +60,13 @@ class Site(NamedTuple):
         pages: writes them.
         freshness: keeps the catalog up to date.
         write: whether the pages may change something.
+        steps: keeps the step metrics of the runs that were looked at last.
+        live: tells pages of running runs what changed.
+        comparisons: remembers the last comparisons.
+        overviews: what is known of all runs.
+        timeline: remembers what was configured differently from one run to the next.
+        forms: tells forms of these pages from others.
+        jobs: asks the jobs' database.
     """
 
     project: Project
@@ -42,37 +74,113 @@ class Site(NamedTuple):
     pages: Pages
     freshness: Freshness
     write: bool
+    steps: KeptStepMetrics
+    live: Live
+    comparisons: Comparisons
+    overviews: Overviews
+    timeline: ConfigTimeline
+    forms: Forms
+    jobs: JobReader
 
 
 Handler = Callable[[Site, "Request"], Response]
 """Answers a call; runs in a thread, since folders and tables are read."""
+FormHandler = Callable[[Site, "Request", Mapping[str, str]], Response]
+"""Answers a form that changes something; likewise."""
 
 
-def create_viewer(project: Project, *, base: str = "", write: bool = False) -> Starlette:
+def create_viewer(
+    project: Project, *, base: str = "", write: bool = False, runner: Callable[[], Runner] | None = None
+) -> Starlette:
     """Return the viewer of a project's store; :class:`corrida.web.guard.Guard` goes before it.
 
     Args:
         project: whose store is shown.
         base: what stands before every path.
         write: whether the pages may promote, demote and restore.
+        runner: tells where the jobs are; the settings of the project when None.
     """
-    from corrida.web import runs_page
+    from corrida.inference.job_reader import JobReader
+    from corrida.inference.settings import runner_of
+    from corrida.web import (
+        aliases_page,
+        analysis_page,
+        compare_page,
+        explore_page,
+        file_page,
+        history_page,
+        item_page,
+        items_page,
+        promote_page,
+        raw_file,
+        restore_page,
+        run_page,
+        runs_export,
+        runs_page,
+        search_page,
+        serving_page,
+    )
 
     store = project.store()
-    site = Site(project, store, Pages(store.root.name, base=base, write=write), Freshness(store), write)
+    steps = KeptStepMetrics()
+    live = Live(store, steps)
+    forms = Forms()
+    jobs = JobReader(runner or (lambda: runner_of(project)))
+    pages = Pages(store.root.name, base=base, write=write, forms=forms)
+    comparisons = Comparisons(project.settings.list_keys)
+    timeline = ConfigTimeline(project.settings.list_keys)
+    site = Site(
+        project, store, pages, Freshness(store), write, steps, live, comparisons, Overviews(store), timeline,
+        forms, jobs,
+    )  # fmt: skip
     handlers: dict[str, Handler] = {
         "/": runs_page.show,
+        "/runs.csv": runs_export.as_csv,
+        "/runs.json": runs_export.as_json,
+        "/explore": explore_page.show,
+        "/explore.json": explore_page.figures,
+        "/compare": compare_page.show,
+        "/compare.html": compare_page.html,
+        "/compare.md": compare_page.markdown,
+        "/items": item_page.show,
+        "/items/{id:file}": item_page.show,
+        "/search": search_page.show,
+        "/aliases": aliases_page.show,
+        "/promote": promote_page.choose,
+        "/serving": serving_page.show,
+        "/serving/{id:file}": analysis_page.show,
+        "/runs/{id}": run_page.show,
+        "/runs/{id}/promote": promote_page.show,
+        "/runs/{id}/restore": restore_page.show,
+        "/runs/{id}/items": items_page.show,
+        "/runs/{id}/history.json": history_page.points,
+        "/runs/{id}/events": events,
+        "/runs/{id}/view/{path:file}": file_page.show,
+        "/runs/{id}/files/{path:file}": raw_file.show,
     }
+    changing: dict[str, FormHandler] = {
+        "/aliases/demote": aliases_page.demote,
+        "/runs/{id}/promote": promote_page.act,
+        "/runs/{id}/restore": restore_page.act,
+        "/runs/{id}/undo": restore_page.undo,
+    }
+    if not write:
+        changing = {}
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
+        loading = warm_up()
         yield
+        loading.cancel()
+        live.close()
         site.freshness.close()
+        jobs.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *(Route(path, _endpoint(site, handler), methods=["GET"]) for path, handler in handlers.items()),
+            *(Route(path, _form(site, handler), methods=["POST"]) for path, handler in changing.items()),
             Route("/static/{digest}/{name}", _static, methods=["GET"]),
             Route("/vega.js", _vega, methods=["GET"]),
         ],
@@ -82,6 +190,9 @@ def create_viewer(project: Project, *, base: str = "", write: bool = False) -> S
         },
         lifespan=lifespan,
     )
+    app.state.live = live
+    app.state.pages = pages
+    return app
 
 
 def _endpoint(site: Site, handler: Handler) -> Callable[[Request], Any]:
@@ -91,9 +202,19 @@ def _endpoint(site: Site, handler: Handler) -> Callable[[Request], Any]:
     return answer
 
 
+def _form(site: Site, handler: FormHandler) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        form = await read_form(request)
+        return await run_in_threadpool(handler, site, request, form)
+
+    return answer
+
+
 def _failed(site: Site) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
         status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, BadInput) else 500
+        if isinstance(error, BadForm):
+            status = error.status
         return site.pages.page(request, "error", {"status": status, "message": str(error)}, status=status)
 
     return answer

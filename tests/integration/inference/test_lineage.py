@@ -152,3 +152,23 @@ def test_the_results_of_a_run_are_recalled_and_refunded_once(scored, corrida):
     # A run that was removed is still answered for.
     corrida("rm", "one", "--force")
     assert len(corrida("impact", "one", "--json").json["made"]) == 3
+
+
+@pytest.mark.slow
+def test_the_page_of_a_run_says_where_its_results_went(scored):
+    from starlette.testclient import TestClient
+
+    from corrida.project import find_project
+    from corrida.web.guard import Guard
+    from corrida.web.viewer import create_viewer
+
+    made = prediction(scored)
+    app = Guard(create_viewer(find_project(scored.root)), "127.0.0.1")
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        page = client.get("/runs/one?tab=results").text
+    assert made.file in page
+    assert "new.csv" in page
+    assert "Served to others" in page
+    assert all(f">{name}</th>" in page for name in ("a1", "a2"))
+    assert "a1.up.csv" in page
+    assert page.count("<td>yes</td>") == 2

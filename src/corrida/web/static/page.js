@@ -44,14 +44,3 @@ document.addEventListener("keydown", (event) => {
     act();
   }
 });
-
-const count = document.querySelector("[data-count]");
-if (count) {
-  const say = () => {
-    const chosen = document.querySelectorAll(".pick input:checked").length;
-    count.textContent = chosen ? `${chosen} selected` : "";
-  };
-  document.addEventListener("change", say);
-  document.addEventListener("reset", () => setTimeout(say));
-  say();
-}

@@ -1,0 +1,78 @@
+"""A metric over the time of the runs, with the changes of their configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from corrida.analysis.charts.theme import CHANGED, GOOD, PALETTE, QUIET, Spec, figure
+
+if TYPE_CHECKING:
+    from corrida.runs.record import RunRecord
+
+_CLEAR = 40
+_SAID = 240
+
+
+def over_time_chart(
+    metric: str, runs: Sequence[RunRecord], values: Sequence[float | None], changes: Mapping[str, Sequence[str]]
+) -> Spec:
+    """Return a line a pipeline over the time at which the runs started; a rule where a run was configured anew.
+
+    The points are named ``points``, each with ``kind`` (``run`` or ``change``), ``run`` and ``chosen``.
+
+    Args:
+        metric: its name.
+        runs: the oldest first.
+        values: of the metric, one a run.
+        changes: by id of a run what changed since the one before it, in lines.
+    """
+    rows: list[dict[str, Any]] = []
+    for run, value in zip(runs, values, strict=True):
+        base = {"run": run.id, "pipeline": run.pipeline, "time": run.created, "chosen": True}
+        if value is not None:
+            rows.append({**base, "kind": "run", "y": value})
+        if lines := changes.get(run.id):
+            said = "; ".join(lines)
+            rows.append({**base, "kind": "change", "said": said if len(said) <= _SAID else f"{said[:_SAID]}…"})
+    pipelines = sorted({run.pipeline for run in runs})
+    missing = sum(value is None for value in values)
+    parts = [f"{len(changes):,} change{'s' * (len(changes) != 1)} of the configuration (dashed)"] if changes else []
+    parts += [f"{missing:,} run{'s' * (missing != 1)} without it left out"] if missing else []
+    time = {"field": "time", "type": "temporal", "title": None, "axis": {"grid": False, "tickCount": 6, "labelOverlap": True}}
+    height = {"field": "y", "type": "quantitative", "title": metric.replace(".", " ").replace("[", "("),
+              "scale": {"zero": False}, "axis": {"tickCount": 5, "format": ".4~g"}}  # fmt: skip
+    colour: dict[str, Any] = {"value": GOOD}
+    if len(pipelines) > 1:
+        colour = {"field": "pipeline", "type": "nominal", "title": None,
+                  "scale": {"domain": pipelines, "range": list(PALETTE)}, "legend": {"orient": "bottom"}}  # fmt: skip
+    tooltip = [
+        {"field": "run", "type": "nominal"},
+        {"field": "y", "type": "quantitative", "title": metric.replace(".", " ").replace("[", "("), "format": ".6~g"},
+        {"field": "time", "type": "temporal", "format": "%Y-%m-%d %H:%M"},
+    ]  # fmt: skip
+    only = {kind: [{"filter": f"datum.kind === '{kind}'"}] for kind in ("run", "change")}
+    clear = len(changes) <= _CLEAR
+    layers: list[dict[str, Any]] = [
+        {"transform": only["run"], "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.55},
+         "encoding": {"x": time, "y": height, "color": colour}},
+        {"transform": only["run"], "mark": {"type": "circle", "size": 55, "opacity": 1},
+         "encoding": {"x": time, "y": height, "tooltip": tooltip,
+                      "color": {"condition": {"test": "!datum.chosen", "value": QUIET}, **colour},
+                      "opacity": {"condition": {"test": "datum.chosen", "value": 0.95}, "value": 0.5}}},
+    ]  # fmt: skip
+    if changes:
+        rule = {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5, "opacity": 0.9 if clear else 0.25}
+        mark = {"type": "point", "shape": "triangle-down", "filled": True, "size": 90, "opacity": 1}
+        said = [{"field": "run", "type": "nominal", "title": "from"}, {"field": "said", "type": "nominal", "title": "changed"}]
+        same: dict[str, Any] = {"x": time, "color": {"value": CHANGED}}
+        layers.insert(0, {"transform": only["change"], "mark": rule, "encoding": same})
+        layers.append({"transform": only["change"], "mark": mark, "encoding": {**same, "y": {"value": 4}, "tooltip": said}})
+    return figure(
+        f"{metric} over time",
+        "; ".join(parts),
+        width=640,
+        height=260,
+        data={"name": "points", "values": rows},
+        layer=layers,
+    )
