@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from corrida.cli.common import json_option, print_json, say, short_time, show_blocks
-from corrida.cli.serve import open_runner, runner_options
+from corrida.cli.serve import SHADOW_HELP, open_runner, runner_options
 
 
 @click.command()
@@ -27,6 +27,7 @@ from corrida.cli.serve import open_runner, runner_options
     "--time-limit", type=float, metavar="SECONDS", help="For one file [default: corrida.toml, 300]."
 )
 @click.option("--alias", metavar="NAME", help="Whose run scores [default: corrida.toml, production].")
+@click.option("--shadow", metavar="RUN", help=SHADOW_HELP)
 @runner_options
 def serve(
     *,
@@ -36,6 +37,7 @@ def serve(
     allow_host: tuple[str, ...],
     time_limit: float | None,
     alias: str | None,
+    shadow: str | None,
     spool: str | None,
     database: str | None,
     store: str | None,
@@ -54,6 +56,7 @@ def serve(
         slots=workers or None,
         hosts=allow_host or None,
         time_limit=time_limit,
+        shadow=shadow,
         alias=alias.removeprefix("@") if alias else None,
     )
     from corrida.inference.server import serve as serve_until_stopped
@@ -69,6 +72,7 @@ def serve(
             "--alias",
             limits.alias,
         ),
+        *(("--shadow", limits.shadow) if limits.shadow else ()),
         *("--spool", str(runner.spool), "--database", runner.database, "--store", str(runner.store)),
     ]
 
