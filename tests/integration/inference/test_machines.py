@@ -1,7 +1,7 @@
 """Two machines: a network, process numbers and mounts of their own, and the same host name.
 
-Where namespaces are not allowed (they take root), the machines are processes with folders of their own, and nobody cuts a
-cable.
+Where namespaces are not allowed (they take root), the machines are processes with folders of their own, and the test that
+cuts a cable is left out.
 """
 
 from __future__ import annotations
@@ -219,10 +219,9 @@ def test_machines_that_do_not_see_each_others_spool_work_at_their_own_files_only
     there.close()
 
 
+@pytest.mark.namespaces
 def test_the_work_of_a_machine_whose_cable_is_cut_is_taken_over_and_it_decides_nothing_afterwards(wired):
     """No connection is closed: neither side hears of the other until it asks."""
-    if not wired.isolated:
-        pytest.skip("cutting a cable takes a network namespace")
     world = wired.world
     names = [world.held(f"long{number}") for number in range(2)]
     first = wired.worker(0, "--slots", "2")
