@@ -24,8 +24,10 @@ class Server:
 
     password = PASSWORD
 
-    def __init__(self) -> None:
+    def __init__(self, *, everywhere: bool = False) -> None:
+        """Start a server; ``everywhere`` lets other machines in."""
         binaries = _binaries()
+        self._listens = "*" if everywhere else "127.0.0.1"
         self.folder = Path(tempfile.mkdtemp(prefix="corrida-pg-"))
         # The server refuses to run as root, as tests in a container do.
         self._as: dict[str, Any] = {}
@@ -42,21 +44,29 @@ class Server:
         data = str(self.folder / "data")
         self._call([binaries / "initdb", "-D", data, "-U", "owner", "-A", "scram-sha-256", "-E", "UTF8",
                     "--locale=C.UTF-8", "--no-sync", f"--pwfile={secret}"])  # fmt: skip
+        if everywhere:
+            with (self.folder / "data" / "pg_hba.conf").open("a", encoding="utf-8") as rules:
+                rules.write("host all all all scram-sha-256\n")
         self._log = (self.folder / "log").open("wb")
         self.start()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
             [_binaries() / "postgres", "-D", str(self.folder / "data"), "-p", str(self.port),
-             "-k", str(self.folder), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
+             "-k", str(self.folder), "-c", f"listen_addresses={self._listens}", "-c", "fsync=off",
              "-c", "max_connections=60"],
             stdout=self._log, stderr=self._log, cwd=self.folder, **self._as,
         )  # fmt: skip
         self._wait()
 
-    def restart(self, pause: float = 0.0) -> None:
-        """End every connection at once, as a crash of the server does, and start it again."""
-        self.process.send_signal(signal.SIGQUIT)
+    def restart(self, pause: float = 0.0, how: signal.Signals = signal.SIGQUIT) -> None:
+        """Stop the server and start it again.
+
+        Args:
+            pause: seconds in between.
+            how: ``SIGQUIT`` as a crash does (``pg_ctl stop -m immediate``), ``SIGINT`` in order (``-m fast``).
+        """
+        self.process.send_signal(how)
         self.process.wait(30)
         time.sleep(pause)
         self.start()

@@ -287,6 +287,27 @@ def model_search(models: str, candidates: str, jobs: str, folder: str):
     return {"seconds": searched / len(found) / int(candidates), "rest": seconds - searched, **scores}
 
 
+def risk_material(**options: str):
+    """Train the risk models and make the files that they score."""
+    from bench.contestants import transactions
+
+    return transactions.prepare(**options)
+
+
+def risk_file(**options: str):
+    """Submit a large file to a worker."""
+    from bench.contestants import runner
+
+    return runner.file(**options)
+
+
+def risk_jobs(**options: str):
+    """Hand small files to the runner."""
+    from bench.contestants import runner
+
+    return runner.jobs(**options)
+
+
 def _through_client(verb, options):
     from bench.contestants import client
 

@@ -345,6 +345,20 @@ def model_search(models: str, candidates: str, jobs: str, folder: str):
     return {"seconds": seconds / len(drawn) / int(candidates), "rest": rest, **scores}
 
 
+def risk_models(**options: str):
+    """Call the risk models on a matrix that is ready."""
+    from bench.contestants import bare_models
+
+    return bare_models.models(**options)
+
+
+def risk_jobs(**options: str):
+    """Hand small files to loops over a folder."""
+    from bench.contestants import bare_models
+
+    return bare_models.jobs(**options)
+
+
 def client_runs(store: str, count: str, calls: str, fsync: str = "1", warm_up: str = "3", first: str = "0"):
     """Write runs with 100 points of a metric: run.json, and history.jsonl with one line and one system call each."""
     os.makedirs(store, exist_ok=True)

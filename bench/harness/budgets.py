@@ -54,14 +54,22 @@ def at_most_times(limit: float, base: str, *, of: str = "corrida", why_missed: s
     return Budget(f"{of}: at most {limit:g} × {base}", judge, why_missed)
 
 
-def at_least_times(limit: float, base: str, *, why_missed: str = "") -> Budget:
-    """At least ``limit`` times the calls a second of the entry ``base``."""
+def at_least_times(
+    limit: float,
+    base: str,
+    *,
+    of: str = "corrida",
+    fact: str = "value",
+    text: str = "",
+    why_missed: str = "",
+) -> Budget:
+    """At least ``limit`` times the calls a second of the entry ``base``, or ``limit`` times another ``fact`` of it."""
 
     def judge(measured: Measured) -> Outcome:
-        found = results.ratio(measured, "corrida", base)
+        found = results.ratio(measured, of, base, fact)
         return _UNKNOWN if found is None else Outcome(found >= limit, times(found))
 
-    return Budget(f"at least {limit:g} × {base}", judge, why_missed)
+    return Budget(text or f"at least {limit:g} × {base}", judge, why_missed)
 
 
 def at_most_seconds(limit: float, *, of: str = "corrida", why_missed: str = "") -> Budget:

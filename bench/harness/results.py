@@ -44,13 +44,13 @@ def median(measured: Measured, label: str, fact: str = "value") -> float | None:
     return statistics.median(found) if found else None
 
 
-def ratio(measured: Measured, label: str, base: str) -> float | None:
+def ratio(measured: Measured, label: str, base: str, fact: str = "value") -> float | None:
     """Return how many times the value of ``base`` that of ``label`` is: the median of the ratios round by round.
 
     What slows the machine down for a while slows both sides of a round, so that a ratio within a round is
     steadier than one of two medians.
     """
-    pairs = zip(values(measured, label), values(measured, base), strict=False)
+    pairs = zip(values(measured, label, fact), values(measured, base, fact), strict=False)
     found = [value / other for value, other in pairs if other > 0]
     return statistics.median(found) if found else None
 

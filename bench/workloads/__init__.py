@@ -18,6 +18,8 @@ WORKLOADS = (
     "evaluation",
     "forecasting",
     "model_search",
+    "risk_scoring",
+    "risk_jobs",
     "tracking_client",
     "parallel_start",
     "start_up",

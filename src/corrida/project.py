@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -22,6 +23,7 @@ RUN_VARIABLE = "CORRIDA_RUN_DIR"
 DATABASE_VARIABLE = "CORRIDA_DATABASE_URL"
 
 
+_VARIABLE = re.compile(r"\$\{\w+\}")
 _WORDS = {
     "str | null": "text",
     "int | null": "a whole number",
@@ -95,6 +97,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         database: of the jobs, such as ``postgresql://me:${DB_PASSWORD}@host/jobs``; a SQLite file in the spool when
             not given.
         alias: whose run scores, without ``@``.
+        shadow: a run that scores processed files as well, for comparison: an id, a prefix, ``@alias`` or ``latest``.
+        shadow_time_limit: seconds for one file of the shadow.
         slots: files that one worker scores at once.
         time_limit: seconds for one file; what takes longer is killed.
         max_bytes: a larger file is refused.
@@ -107,6 +111,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         inline_rows: results of at most so many rows stand in the JSON file, besides the Parquet file.
         memory_mb: address space of the process that scores, in megabytes; no limit when not given.
         unit_price: of one scored row, as a decimal number; rows are counted without a price when not given.
+        billing_url: of a gateway that charges, https; the built-in ledger alone when not given.
+        billing_secret: ``${NAME}``, the variable of the environment that holds what the gateway knows us by.
         host: the address that the API listens on; beyond loopback every call needs a key.
         port: of the API.
         hosts: names under which the API may be called, besides addresses and the name of the machine.
@@ -121,6 +127,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     spool: str = "spool"
     database: str | None = None
     alias: str = "production"
+    shadow: str | None = None
+    shadow_time_limit: float = 600.0
     slots: int = 2
     time_limit: float = 300.0
     max_bytes: int = 500_000_000
@@ -133,6 +141,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     inline_rows: int = 1000
     memory_mb: int | None = None
     unit_price: str | None = None
+    billing_url: str | None = None
+    billing_secret: str | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     hosts: tuple[str, ...] = ()
@@ -264,8 +274,17 @@ def _convert(file: Path, section: Any) -> Settings:
     database = _convert_to(DatabaseSettings, section.get("database", {}), f"{file.name}: [database]")
     serve = _convert_to(ServeSettings, section.get("serve", {}), f"{file.name}: [serve]")
     _refuse_passwords(
-        file, {"[database] url": [database.url or ""], "[serve] database": [serve.database or ""]}
+        file,
+        {
+            "[database] url": [database.url or ""],
+            "[serve] database": [serve.database or ""],
+            "[serve] billing_url": [serve.billing_url or ""],
+        },
     )
+    if serve.billing_secret is not None and not _VARIABLE.fullmatch(serve.billing_secret):
+        raise InvalidConfig(
+            f"{file.name}: [serve] billing_secret must be ${{NAME}}; the secret itself belongs into that variable of the environment"
+        )
     _refuse_passwords(file, {f"[pipelines.{name}] data": settings.data for name, settings in found.items()})
     whole = {**_with_gate(section, f"{file.name}:"), "database": database, "serve": serve, "pipelines": found}
     return _convert_to(Settings, whole, f"{file.name}:")

@@ -1,21 +1,27 @@
-"""What went wrong where files of transactions were scored, each as a test that it cannot happen here.
-
-What concerns the queue of files (atomic moves, locks, the time limit, ids that are taken) is tested with the runner.
-"""
+"""What went wrong where files of transactions were scored, each as a test that it cannot happen here."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from corrida.errors import PipelineFailed
+from corrida.errors import NotFound, PipelineFailed
+from corrida.inference.billing import Ledger
+from corrida.inference.jobs import ENDED, Job
+from corrida.inference.service import opened
+from corrida.inference.settings import runner_of
+from corrida.inference.spool import Spool
 from corrida.pipelines.risk import pipeline
 from corrida.pipelines.risk.generate import Shape, generate_transactions, write_transactions
+from corrida.pipelines.risk.settings import Thresholds
+from corrida.project import find_project
 
 HEADER = "cliente_id,monto,fecha,tipo_operacion,sector_actividad\n"
 QUICK = ["supervised.boosting_rounds=12", "supervised.forest_trees=12", "anomaly.trees=20", "report=false"]
@@ -165,3 +171,137 @@ def test_limits_go_by_the_year_and_stand_in_a_dated_file(root, score):
     assert "has moved 200,000.00 for metales, piedras, joyas y relojes in 180 days" in said[4]
     assert [rows["class"][i] for i in (0, 2, 4)] == ["preocupante"] * 3
     assert "no limits are known for this day" in said[5]
+
+
+COMMAND = [sys.executable, "-c", "from corrida.cli.main import main; main()"]
+
+
+@pytest.fixture
+def counter(root, tmp_path):
+    """The project with its run in production, and a spool of the test's own."""
+    subprocess.run([*COMMAND, "promote", "a"], cwd=root, check=True, capture_output=True)
+
+    def run(*arguments):
+        where = ["--spool", str(tmp_path / "spool")]
+        return subprocess.run(
+            [*COMMAND, *arguments, *where], cwd=root, capture_output=True, text=True, check=False
+        )
+
+    workers = []
+
+    def work(*arguments):
+        with (tmp_path / f"worker{len(workers)}.log").open("wb") as log:
+            command = [*COMMAND, "worker", "--spool", str(tmp_path / "spool"), *arguments]
+            workers.append(subprocess.Popen(command, cwd=root, stdout=log, stderr=log))
+
+    def ended(*ids):
+        """Wait until analyses have ended, and those that succeeded are charged; return them and what was charged."""
+        end = time.monotonic() + 90
+
+        def gone_through(service, one):
+            try:
+                job = service.jobs.get(one)
+            except NotFound:  # nobody has picked the file up yet
+                return False
+            return job.status in ENDED and (job.charged is not None or job.status != "processed")
+
+        with opened(runner_of(find_project(root), spool=str(tmp_path / "spool"))) as service:
+            while not all(gone_through(service, one) for one in ids):
+                assert time.monotonic() < end, [path.read_text()[-2000:] for path in tmp_path.glob("*.log")]
+                time.sleep(0.05)
+            charged = [entry.analysis for entry in Ledger(service.database).entries()]
+            return [service.jobs.get(one) for one in ids], charged
+
+    run.work, run.ended, run.spool = work, ended, tmp_path / "spool"
+    yield run
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        assert worker.wait(60) == 0
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.slow
+def test_two_workers_score_each_file_once_and_leave_no_half_of_one(counter, tmp_path):
+    ids = [f"f{number}" for number in range(12)]
+    counter.ended()  # lays the spool out
+    for number, one in enumerate(ids):
+        file = tmp_path / f"{one}.csv"
+        file.write_text(HEADER + f"C,{number + 1},2025-03-03,tarjeta,comercio\n")
+        os.utime(file, (1, 1))
+        file.rename(counter.spool / "pending" / file.name)
+    counter.work("--slots", "2")
+    counter.work("--slots", "2")
+    jobs, charged = counter.ended(*ids)
+    assert [(job.status, job.claims) for job in jobs] == [("processed", 1)] * 12
+    assert sorted(charged) == sorted(ids)
+    assert names(counter.spool / "pending") == []
+    assert names(counter.spool / "processed") == sorted(
+        f"{one}{end}" for one in ids for end in (".csv", ".json", ".parquet")
+    )
+    for number, one in enumerate(ids):
+        result = json.loads((counter.spool / "processed" / f"{one}.json").read_text())
+        assert [row["amount"] for row in result["rows"]] == [number + 1]
+
+
+@pytest.mark.slow
+def test_a_file_that_takes_too_long_does_not_stay_in_pending(counter, root, tmp_path):
+    body = (root / "t.csv").read_text().partition("\n")
+    rows = body[2] * (300_000 // body[2].count("\n"))
+    (tmp_path / "long.csv").write_text(f"{body[0]}\n{rows}")
+    assert counter("submit", str(tmp_path / "long.csv"), "--id", "long").returncode == 0
+    settings = root / "corrida.toml"
+    settings.write_text("[serve]\ntime_limit = 0.3\n")
+    try:
+        counter.work()
+        (job,), charged = counter.ended("long")
+    finally:
+        settings.unlink()
+    assert (job.status, job.code, charged) == ("failed", "time_limit", [])
+    assert names(counter.spool / "pending") == names(counter.spool / "processed") == []
+    assert names(counter.spool / "failed") == ["long.csv", "long_error.json"]
+
+
+def test_the_error_stands_there_before_the_file_leaves_pending(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    (spool.pending / "may.csv").write_text(HEADER)
+    job = Job(
+        id="may", spool=spool.id, status="running", alias="production", file="may.csv", suffix=".csv", size=len(HEADER),
+        sha256="", source="drop", created=0.0, outcome="failed", winner="w", code="invalid_file", message="no rows",
+    )  # fmt: skip
+    (spool.failed / "may_error.json").mkdir()  # the error cannot be written
+    with pytest.raises(OSError, match="directory"):
+        spool.publish(job)
+    assert (names(spool.pending), names(spool.failed)) == (["may.csv"], ["may_error.json"])
+    (spool.failed / "may_error.json").rmdir()
+    for _ in range(2):  # and it may be done twice
+        spool.publish(job)
+        assert (names(spool.pending), names(spool.failed)) == ([], ["may.csv", "may_error.json"])
+    said = json.loads((spool.failed / "may_error.json").read_text())
+    assert said["error"] == {"code": "invalid_file", "message": "no rows"}
+
+
+@pytest.mark.slow
+def test_the_same_id_overwrites_nothing(counter, tmp_path):
+    file = tmp_path / "may.csv"
+    file.write_text(HEADER + "C,1,2025-03-03,tarjeta,comercio\n")
+    first = file.read_bytes()
+    for _ in range(2):  # the same file is the same analysis
+        assert counter("submit", str(file), "--id", "may").returncode == 0
+    file.write_text(HEADER + "C,2,2025-03-03,tarjeta,comercio\n")
+    again = counter("submit", str(file), "--id", "may")
+    assert again.returncode == 2
+    assert again.stderr.startswith("corrida: the analysis may exists with another file (may.csv, ")
+    assert names(counter.spool / "pending") == ["may.csv"]
+    assert (counter.spool / "pending" / "may.csv").read_bytes() == first
+    assert names(counter.spool / ".corrida" / "incoming") == []
+
+
+def test_the_costs_and_the_grid_are_the_ones_that_thresholds_are_learned_on():
+    learned = Thresholds()
+    assert (learned.low, learned.high, learned.points) == (0.45, 0.65, 21)
+    assert (learned.preocupante.missed, learned.preocupante.false_alarm) == (10_000, 100)
+    assert (learned.inusual.missed, learned.inusual.false_alarm) == (1_500, 20)

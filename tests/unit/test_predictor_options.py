@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -71,9 +72,11 @@ def test_what_is_refused(given, sentence):
         checked_options(Declared(), "p", given)
 
 
-def test_annotations_that_cannot_be_evaluated_are_not_checked():
-    assert known_options(Unknown()) == {"first": Any, "second": Any}
-    assert checked_options(Unknown(), "p", {"second": "x"}) == {"second": "x"}
+def test_annotations_that_cannot_be_evaluated_are_not_checked_and_others_are():
+    assert known_options(Unknown()) == {"first": Any, "second": int}
+    assert checked_options(Unknown(), "p", {"first": "x"}) == {"first": "x"}
+    with pytest.raises(InvalidConfig, match="the option second is 'x': it must be a whole number"):
+        checked_options(Unknown(), "p", {"second": "x"})
     with pytest.raises(InvalidConfig, match="has no option 'third'; it has first, second"):
         checked_options(Unknown(), "p", {"third": 1})
 
@@ -81,6 +84,40 @@ def test_annotations_that_cannot_be_evaluated_are_not_checked():
 def test_a_predictor_may_take_anything():
     assert known_options(Whatever()) is None
     assert checked_options(Whatever(), "p", {"x": 1}) == {"x": 1}
+
+
+class Streams:
+    def predict(self, data=None, *, history: str | None = None): ...
+
+    def score(
+        self, path, *, history: Path | None = None, work=None, max_bytes=None, max_rows=None, steps: int = 1,
+        against: Path | None = None,
+    ): ...  # fmt: skip
+
+
+@pytest.mark.parametrize("predictor", [Streams(), Streams])
+def test_with_a_file_that_is_sent_come_only_options_of_the_one_who_sends_it(predictor):
+    assert known_options(predictor, served=True) == {"steps": int}
+    assert checked_options(predictor, "p", {"steps": 3}, served=True) == {"steps": 3}
+    for name in ("history", "work", "max_rows", "against"):
+        with pytest.raises(InvalidConfig, match=f"no option '{name}' for a file that is sent; it has steps"):
+            checked_options(predictor, "p", {name: "/etc/passwd"}, served=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("risk", set()),
+        ("model_search", set()),
+        ("forecasting", {"cherry_pick", "model", "series", "horizon"}),
+    ],
+)
+def test_the_built_in_pipelines_say_their_options_without_a_model(name, options):
+    from corrida.pipelines.registry import load_pipeline
+
+    known = known_options(load_pipeline(name, Path()).predictor_type(), served=True)
+    assert set(known) == options
+    assert Any not in known.values()
 
 
 def test_a_predictor_without_options():

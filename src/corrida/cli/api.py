@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from corrida.cli.common import json_option, open_project, print_json, say, short_time, show_blocks
-from corrida.cli.serve import open_runner, runner_options
+from corrida.cli.serve import SHADOW_HELP, open_runner, runner_options
 
 
 @click.command()
@@ -30,6 +30,7 @@ from corrida.cli.serve import open_runner, runner_options
     "--time-limit", type=float, metavar="SECONDS", help="For one file [default: corrida.toml, 300]."
 )
 @click.option("--alias", metavar="NAME", help="Whose run scores [default: corrida.toml, production].")
+@click.option("--shadow", metavar="RUN", help=SHADOW_HELP)
 @click.option("--no-ui", is_flag=True, help="Without the pages for browsers.")
 @runner_options
 def serve(
@@ -40,6 +41,7 @@ def serve(
     allow_host: tuple[str, ...],
     time_limit: float | None,
     alias: str | None,
+    shadow: str | None,
     no_ui: bool,
     spool: str | None,
     database: str | None,
@@ -61,6 +63,7 @@ def serve(
         slots=workers or None,
         hosts=allow_host or None,
         time_limit=time_limit,
+        shadow=shadow,
         alias=alias.removeprefix("@") if alias else None,
     )
     from corrida.inference.server import serve as serve_until_stopped
@@ -76,12 +79,15 @@ def serve(
             "--alias",
             limits.alias,
         ),
+        *(("--shadow", limits.shadow) if limits.shadow else ()),
         *("--spool", str(runner.spool), "--database", runner.database, "--store", str(runner.store)),
     ]
 
     def ready(address: str) -> None:
-        say(f"serving on {address}" + ("; a browser shows the runs there" if beside else ""))
+        say(f"serving on {address}")
         say(f"  curl --data-binary @file.csv '{address}/v1/analyses?wait=30'")
+        if beside is not None:
+            say(f"  {address}/ shows the runs and the queue in a browser")
 
     beside = None if no_ui else _pages(store)
     return serve_until_stopped(runner, None if workers == 0 else command, ready, beside)
@@ -89,10 +95,12 @@ def serve(
 
 def _pages(store: str | None) -> Callable[..., Any] | None:
     """Return what puts the pages beside the API; None where they are not installed."""
-    try:
-        from corrida.web.mounted import pages_beside
-    except ImportError:
+    from importlib.util import find_spec
+
+    if not all(find_spec(name) for name in ("jinja2", "markdown_it", "pyarrow", "vl_convert")):
         return None
+    from corrida.web.mounted import pages_beside
+
     return pages_beside(open_project(store))
 
 

@@ -33,10 +33,11 @@ def why(
 
     RESULT is a file of results or predictions, wherever it was copied to, or the id of an analysis or a prediction.
     """
-    from corrida.inference.lineage import jobs_of, origins_of
+    from corrida.inference.lineage import opened_jobs, origins_of
 
     runner = open_runner(store, spool, database)
-    found = origins_of(runner, jobs_of(runner), result, row)
+    with opened_jobs(runner) as jobs:
+        found = origins_of(runner, jobs, result, row)
     if as_json:
         print_json(found[0] if len(found) == 1 else found)
         return 0
@@ -97,9 +98,11 @@ def _of(origin: Origin) -> str:
 
 
 def _job(job: dict[str, Any]) -> str:
+    from corrida.inference.report_text import counted
+
     told = f"{job['status']} {short_time(job.get('ended') or job['created'])}, by {job['source']}"
     if job.get("rows") is not None:
-        told += f", {job.get('scored') or 0:,} of {job['rows']:,} rows scored"
+        told += f", {counted(job.get('scored'), job['rows'], job.get('unit'))}"
     return told + (f": {job['error']['message']}" if job.get("error") else "")
 
 
@@ -125,28 +128,52 @@ def impact(
 ) -> int:
     """List every result that RUN made: analyses, and predictions in its folder."""
     from corrida.inference.billing import Ledger
-    from corrida.inference.impact import effects_of
+    from corrida.inference.billing_http import opened_gateway
+    from corrida.inference.impact import effects_of, tell_refunds
     from corrida.inference.impact import recall as recall_results
-    from corrida.inference.lineage import jobs_of
+    from corrida.inference.lineage import opened_jobs
 
     if recall and not reason:
         raise click.UsageError("--recall takes a --reason")
     if reason and not recall:
         raise click.UsageError("--reason belongs to --recall")
     runner = open_runner(store, spool, database)
-    jobs = jobs_of(runner)
-    run_id, found = effects_of(runner, jobs, run)
     refunded: list[str] = []
-    if recall and jobs is not None:
-        refunded = recall_results(jobs, Ledger(jobs.database), run_id, str(reason))
-        _, found = effects_of(runner, jobs, run)
+    told: dict[str, list[str]] = {}
+    with opened_jobs(runner) as jobs:
+        run_id, found = effects_of(runner, jobs, run)
+        if recall and jobs is not None:
+            with opened_gateway(runner.limits) as gateway:
+                refunded = recall_results(jobs, Ledger(jobs.database), run_id, str(reason))
+                _, found = effects_of(runner, jobs, run)
+                told = tell_refunds(jobs, gateway, [one.id for one in found if one.refunded])
     if as_json:
-        print_json({"run": run_id, "made": found, **({"refunded": refunded} if recall else {})})
+        print_json(
+            {"run": run_id, "made": found, **({"refunded": refunded, "gateway": told} if recall else {})}
+        )
         return 0
     _show_effects(run_id, found)
     if recall:
         say(f"refunded: {len(refunded):,}")
+        for status, words in _TOLD.items():
+            if told.get(status):
+                say(f"{words}: {len(told[status]):,}", err=status in {"waiting", "refused"})
+        late = sum(
+            one.kind == "analysis" and not (one.charged or one.refunded) and one.status not in _NEVER
+            for one in found
+        )
+        if late:
+            say(f"not charged yet: {late:,}; recall once more when they are", err=True)
     return 0
+
+
+_NEVER = ("failed", "cancelled")
+_TOLD = {
+    "taken": "taken by the gateway",
+    "waiting": "still to be told to the gateway, which workers do",
+    "refused": "refused by the gateway; `corrida jobs --refused` lists them",
+    "void": "not told to the gateway, which had refused the charge",
+}
 
 
 def _show_effects(run_id: str, found: list[Effect]) -> None:

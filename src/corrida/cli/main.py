@@ -62,6 +62,7 @@ COMMANDS: dict[str, Entry] = {
     "submit": Entry("corrida.cli.serve:submit", "Hand files over to be scored.", "Serve"),
     "jobs": Entry("corrida.cli.serve:jobs", "List, retry or cancel analyses.", "Serve"),
     "keys": Entry("corrida.cli.api:keys", "Make and revoke the keys of the API.", "Serve"),
+    "shadow": Entry("corrida.cli.shadow:shadow", "Compare a shadow run with what was published.", "Serve"),
     "why": Entry("corrida.cli.lineage:why", "Say which run, configuration and data made a result.", "Serve"),
     "impact": Entry("corrida.cli.lineage:impact", "List every result that a run made.", "Serve"),
     "stamp": Entry("corrida.cli.stamp:stamp", "Write a run id onto the rows of your database.", "Mark"),

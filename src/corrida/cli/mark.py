@@ -71,12 +71,17 @@ def promote(
     Where corrida.toml has rules in [gate], they must let the run pass, compared with the run that carries the alias
     now.
     """
+    from corrida.execute.predictable import check_models
     from corrida.gating import promote as promote_by_rules
+    from corrida.runs.layout import MODELS_DIR
 
     if named is not None and alias is not None:
         raise click.UsageError("@ALIAS and --alias say the same; give one")
     alias = named or alias or DEFAULT_ALIAS
     project = open_project(store)
+    record = project.store().get(reference)
+    if record.status == "finished" and (record.dir / MODELS_DIR).is_dir():
+        check_models(record)  # what was altered would only be found out when it is to serve
     done = promote_by_rules(
         project.store(), project.settings, reference, alias.removeprefix("@"), reason, force=force
     )

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from corrida.cli.charges import charge_again, charge_line, charges_of, refused_jobs
 from corrida.cli.common import (
     json_option,
     open_project,
+    parse_pairs,
     print_json,
     say,
     short_time,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from corrida.inference.settings import Runner
 
 F = TypeVar("F", bound=Callable[..., Any])
+SHADOW_HELP = "A run that scores processed files as well, for `corrida shadow` [default: corrida.toml, none]."
 
 
 def runner_options(function: F) -> F:
@@ -56,12 +59,14 @@ def open_runner(store: str | None, spool: str | None, database: str | None, **fl
     "--time-limit", type=float, metavar="SECONDS", help="For one file [default: corrida.toml, 300]."
 )
 @click.option("--alias", metavar="NAME", help="Whose run scores [default: corrida.toml, production].")
+@click.option("--shadow", metavar="RUN", help=SHADOW_HELP)
 @runner_options
 def worker(
     *,
     slots: int | None,
     time_limit: float | None,
     alias: str | None,
+    shadow: str | None,
     spool: str | None,
     database: str | None,
     store: str | None,
@@ -71,22 +76,33 @@ def worker(
     Any number of workers may share a spool and a database. Ctrl-C waits for the files that are being scored; a second
     one gives them back to the others. Events go to standard error, one JSON line each.
     """
+    _end_while_starting()
     runner = open_runner(
         store,
         spool,
         database,
         slots=slots,
+        shadow=shadow,
         time_limit=time_limit,
         alias=alias.removeprefix("@") if alias else None,
     )
-    from corrida.inference.worker import Worker
+    from corrida.inference.worker import work
 
-    return Worker(runner).run()
+    return work(runner)
+
+
+def _end_while_starting() -> None:
+    """Let SIGTERM end the process in peace until the worker takes it over: nothing was begun."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--id", "analysis_id", metavar="ID", help="The id of the analysis; of one file only.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the prediction.")
 @click.option("--wait", is_flag=True, help="Wait until the files are scored.")
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds to wait at most.")
 @json_option
@@ -95,6 +111,7 @@ def submit(
     files: tuple[str, ...],
     *,
     analysis_id: str | None,
+    options: tuple[str, ...],
     wait: bool,
     timeout: float,
     as_json: bool,
@@ -109,13 +126,15 @@ def submit(
     from corrida.errors import BadInput
     from corrida.inference.service import opened
     from corrida.inference.workflow import describe
+    from corrida.runs.documents import parse_value
 
     if analysis_id is not None and len(files) > 1:
         raise BadInput("--id names one analysis; submit the files one by one, or leave it out")
+    asked = {key: parse_value(text) for key, text in parse_pairs(options, "--option").items()}
     with opened(open_runner(store, spool, database)) as service:
         jobs = []
         for file in files:
-            job, new = service.submit(Path(file), analysis_id=analysis_id)
+            job, new = service.submit(Path(file), analysis_id=analysis_id, options=asked)
             jobs.append(job)
             if not as_json and not (wait and len(files) == 1):
                 say(f"{job.id}  {'queued' if new else job.status + ' already'}  {job.file}")
@@ -131,8 +150,11 @@ def submit(
 
 
 def _say_end(job: Job, processed: Path) -> None:
+    from corrida.inference.report_text import counted, unit_of
+
     if job.status == "processed":
-        say(f"{job.id}  processed by {job.run_id}: {job.scored:,} of {job.rows:,} rows scored")
+        said = counted(job.scored, job.rows, unit_of(job.report))
+        say(f"{job.id}  processed by {job.run_id}: {said}")
         say(f"  {_relative(processed / f'{job.id}.json')}")
     elif job.status in {"failed", "cancelled"}:
         say(f"{job.id}  {job.status}: {job.message}", err=True)
@@ -156,6 +178,12 @@ def _relative(path: Path) -> str:
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many.")
 @click.option("--retry", is_flag=True, help="Try the analysis ID again, which failed.")
 @click.option("--cancel", is_flag=True, help="Stop the analysis ID.")
+@click.option("--refused", is_flag=True, help="Only those whose charge or refund the gateway refused.")
+@click.option(
+    "--retry-charge",
+    is_flag=True,
+    help="Tell the gateway again what it refused, of the analysis ID or of all.",
+)
 @json_option
 @runner_options
 def jobs(
@@ -165,6 +193,8 @@ def jobs(
     limit: int,
     retry: bool,
     cancel: bool,
+    refused: bool,
+    retry_charge: bool,
     as_json: bool,
     spool: str | None,
     database: str | None,
@@ -175,15 +205,24 @@ def jobs(
     from corrida.inference.service import opened
     from corrida.inference.workflow import describe
 
-    if (retry or cancel) and (analysis is None or (retry and cancel)):
+    if (retry or cancel) and (analysis is None or retry + cancel + retry_charge > 1):
         raise BadInput("--retry and --cancel take the id of one analysis, and exclude each other")
     with opened(open_runner(store, spool, database)) as service:
+        if retry_charge:
+            again = charge_again(service.jobs, analysis)
+            if analysis is None:
+                print_json(again) if as_json else say(f"to be told to the gateway again: {len(again):,}")
+                return 0
         if analysis is None:
-            found = service.jobs.list(status=(status,) if status else (), limit=limit)  # type: ignore[arg-type]
-            if as_json:
-                print_json([describe(job) for job in found])
-            else:
-                _show_list(found, service.jobs.counts())
+            wanted: Any = (status,) if status else ()
+            found = (
+                refused_jobs(service.jobs, limit)
+                if refused
+                else service.jobs.list(status=wanted, limit=limit)
+            )
+            _show_list(found, service.jobs.counts()) if not as_json else print_json(
+                list(map(describe, found))
+            )
             return 0
         if retry:
             job = service.jobs.retry(analysis)
@@ -192,10 +231,11 @@ def jobs(
         else:
             job = service.jobs.get(analysis)
         events = service.jobs.events(job.id)
+        charges = charges_of(service.database, job.id)
         if as_json:
-            print_json(describe(job) | {"events": events})
+            print_json(describe(job) | {"charges": charges, "events": events})
         else:
-            _show_one(job, [(e.time, e.event, e.detail) for e in events])
+            _show_one(job, charges, [(e.time, e.event, e.detail) for e in events])
     return 0
 
 
@@ -225,17 +265,25 @@ def _show_list(found: list[Job], counts: Mapping[Any, int]) -> None:
     )
 
 
-def _show_one(job: Job, events: list[tuple[float, str, dict[str, Any]]]) -> None:
+def _show_one(
+    job: Job, charges: list[dict[str, Any]], events: list[tuple[float, str, dict[str, Any]]]
+) -> None:
+    import msgspec
+
     from corrida.analysis.blocks import Heading, Line, Table
+    from corrida.inference.report_text import counted, sentences, unit_of
 
     facts = [
         ("status", job.status + (f": {job.message}" if job.message else "")),
         ("file", f"{job.file} ({job.size:,} bytes, {job.source})"),
         ("run", f"{job.run_id} (@{job.alias}, {job.pipeline})" if job.run_id else f"@{job.alias}"),
-        ("rows", "" if job.rows is None else f"{job.scored:,} of {job.rows:,} scored"),
+        ("options", "" if job.options == "{}" else job.options),
+        ("answers", "" if job.rows is None else counted(job.scored, job.rows, unit_of(job.report))),
+        *map(charge_line, charges),
     ]
     blocks: list[Any] = [Heading(job.id)]
     blocks += [Line(f"{name}: {value}", hang=2) for name, value in facts if value]
+    blocks += [Line(f"– {said}", hang=2) for said in sentences(msgspec.json.decode(job.report or "{}"))]
     rows = [
         [_time(when, seconds=True), event, ", ".join(f"{k} {v}" for k, v in detail.items())]
         for when, event, detail in events

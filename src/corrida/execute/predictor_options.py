@@ -28,39 +28,60 @@ _KNOWN_NAMES = {
 """What annotations may name although the module imports it for type checkers alone."""
 
 
-def known_options(predictor: Predictor) -> dict[str, Any] | None:
+_OF_THE_RUNNER = frozenset({"history", "work", "max_bytes", "max_rows"})
+
+
+def known_options(predictor: Predictor | type[Predictor], *, served: bool = False) -> dict[str, Any] | None:
     """Return the options of a predictor with their types; None when it takes any.
 
     The type is ``Any`` where the annotation cannot be evaluated.
+
+    Args:
+        predictor: or its class.
+        served: only those that may come with a file that somebody sends: of a predictor that streams, those of ``score``; none
+            that is a path on this machine.
     """
-    found = inspect.signature(predictor.predict)
+    method = getattr(predictor, "score", None) if served else None
+    method = predictor.predict if method is None else method
+    found = inspect.signature(method)
     parameters = found.parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
-    try:
-        evaluated = inspect.signature(predictor.predict, locals=_KNOWN_NAMES, eval_str=True).parameters
-    except (NameError, TypeError, SyntaxError, AttributeError):
-        evaluated = found.parameters
-    kinds = {name: p.annotation for name, p in evaluated.items()}
+    kinds = {p.name: _evaluated(p.annotation, method) for p in parameters}
     return {
         p.name: Any if isinstance(kinds[p.name], str) or kinds[p.name] is p.empty else kinds[p.name]
         for p in parameters
         if p.kind is p.KEYWORD_ONLY
+        and not (served and (p.name in _OF_THE_RUNNER or "Path" in str(kinds[p.name])))
     }
 
 
-def checked_options(predictor: Predictor, pipeline: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _evaluated(annotation: Any, method: Any) -> Any:
+    """Return an annotation as what it names; the text of one that names what is not there."""
+    if not isinstance(annotation, str):
+        return annotation
+    known = getattr(inspect.unwrap(method), "__globals__", {})
+    try:
+        return eval(annotation, known, {**_KNOWN_NAMES})  # noqa: S307 - source that was imported, and no data
+    except Exception:  # noqa: BLE001 - whatever it names
+        return annotation
+
+
+def checked_options(
+    predictor: Predictor | type[Predictor], pipeline: str, given: Mapping[str, Any], *, served: bool = False
+) -> dict[str, Any]:
     """Return the options as the predictor wants them.
 
     Args:
-        predictor: which knows them.
+        predictor: which knows them, or its class.
         pipeline: its name, for the sentence.
         given: the options by name.
+        served: see :func:`known_options`.
 
     Raises:
         InvalidConfig: the predictor does not know one, or it is of another type.
     """
-    known = known_options(predictor)
+    known = known_options(predictor, served=served)
     if known is None:
         return dict(given)
     for name in given:
@@ -68,7 +89,8 @@ def checked_options(predictor: Predictor, pipeline: str, given: Mapping[str, Any
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             has = f"it has {', '.join(known)}" if known else "it has none"
-            raise InvalidConfig(f"the prediction of {pipeline} has no option {name!r}; {has}.{hint}")
+            where = " for a file that is sent" if served else ""
+            raise InvalidConfig(f"the prediction of {pipeline} has no option {name!r}{where}; {has}.{hint}")
     return {name: _converted(name, value, known[name]) for name, value in given.items()}
 
 

@@ -67,9 +67,13 @@ class Names:
     def allows(self, authority: str) -> bool:
         """Tell whether a call may be made to a host, as the header Host names it."""
         try:
-            host = (urlsplit(f"//{authority}").hostname or "").rstrip(".")
+            parts = urlsplit(f"//{authority}")
+            parts.port  # noqa: B018 - raises where it is none
         except ValueError:
             return False
+        if parts.netloc != authority or "@" in authority:
+            return False
+        host = (parts.hostname or "").rstrip(".")
         return host in self._names or (not self._loopback and _is_address(host))
 
     def allows_origin(self, origin: str) -> bool:

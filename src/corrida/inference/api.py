@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,135 +12,75 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 from fastapi.security import HTTPBearer
 
-from corrida import __version__
 from corrida.errors import InvalidName, NotFound
 from corrida.inference.api_models import (
+    BODY,
+    PARQUET,
+    ROWS,
     Analyses,
     Analysis,
     AnalysisWithRows,
-    ErrorAnswer,
-    Health,
-    Readiness,
-    Rows,
     Status,
+    errors,
 )
-from corrida.inference.guard import encode
+from corrida.inference.api_server import as_json
 from corrida.inference.jobs import ENDED
-from corrida.inference.metrics import CONTENT_TYPE
-from corrida.inference.models import resolve_model
-from corrida.inference.problems import public
-from corrida.inference.public_errors import Rejected, said_of
+from corrida.inference.public_errors import Rejected
 from corrida.inference.results import csv_of, page_of
 from corrida.inference.spool import check_id
-from corrida.inference.uploads import PARQUET, Uploads
+from corrida.inference.uploads import Uploads
 from corrida.inference.views import shown_job
 from corrida.inference.workflow import results_of
 
 if TYPE_CHECKING:
     from corrida.inference.jobs import Job
     from corrida.inference.keys import Key
-    from corrida.inference.metrics import Metrics
     from corrida.inference.service import Service
     from corrida.inference.webhooks import Webhooks
 
 PAGE, MOST_ROWS = 1000, 10_000
 CSV = "text/csv; charset=utf-8"
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "text/csv": {"schema": {"type": "string", "minLength": 1}},
-            PARQUET: {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "id": {"type": "string"},
-                        "webhook": {"type": "string"},
-                    },
-                }
-            },
-        },
-    }
-}
-_ROWS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "model": Rows,
-        "content": {
-            "text/csv": {"schema": {"type": "string"}},
-            PARQUET: {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    common = (400, 401, 403, 421, 429, 500, 503)
-    return {status: {"model": ErrorAnswer} for status in (*common, *statuses)}
 
 
 class Api:
-    """The calls of the API over one service."""
+    """The calls of the API that concern analyses."""
 
-    def __init__(
-        self, service: Service, webhooks: Webhooks, metrics: Metrics, working: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, service: Service, webhooks: Webhooks) -> None:
         """Answer for a service.
 
         Args:
             service: jobs and spool.
             webhooks: checks where they may go.
-            metrics: what /metrics says.
-            working: tells how the worker of this server is, ``ok`` or a sentence; None where it has none.
         """
-        self._service, self._webhooks, self._metrics, self._working = service, webhooks, metrics, working
+        self._service, self._webhooks = service, webhooks
         self._uploads = Uploads(service, webhooks)
 
     def router(self) -> APIRouter:
         """Return the addresses."""
         routes = APIRouter(dependencies=[Depends(HTTPBearer(auto_error=False))])
         routes.add_api_route(
-            "/v1/analyses", self.submit, methods=["POST"], status_code=202, response_model=Analysis, openapi_extra=_BODY,
-            responses={200: {"model": AnalysisWithRows}, **_errors(408, 409, 413, 415, 422, 507)},
+            "/v1/analyses", self.submit, methods=["POST"], status_code=202, response_model=Analysis, openapi_extra=BODY,
+            responses={200: {"model": AnalysisWithRows}, **errors(408, 409, 413, 415, 422, 507)},
         )  # fmt: skip
         routes.add_api_route(
-            "/v1/analyses", self.list, methods=["GET"], response_model=Analyses, responses=_errors(422)
+            "/v1/analyses", self.list, methods=["GET"], response_model=Analyses, responses=errors(422)
         )
         routes.add_api_route(
             "/v1/analyses/{analysis_id}",
             self.get,
             methods=["GET"],
             response_model=Analysis,
-            responses=_errors(404, 422),
+            responses=errors(404, 422),
         )
         routes.add_api_route(
             "/v1/analyses/{analysis_id}", self.cancel, methods=["DELETE"], response_model=Analysis,
-            responses=_errors(404, 409, 422),
+            responses=errors(404, 409, 422),
         )  # fmt: skip
         routes.add_api_route(
             "/v1/analyses/{analysis_id}/results", self.results, methods=["GET"], response_class=Response,
-            responses={**_ROWS, **_errors(404, 409, 410, 422)},
+            responses={**ROWS, **errors(404, 409, 410, 422)},
         )  # fmt: skip
-        routes.add_api_route(
-            "/metrics", self.metrics, methods=["GET"], response_class=Response, responses=_errors()
-        )
-        public_ = APIRouter()
-        public_.add_api_route(
-            "/health", self.health, methods=["GET"], response_model=Health, responses=_errors()
-        )
-        public_.add_api_route(
-            "/ready",
-            self.ready,
-            methods=["GET"],
-            response_model=Readiness,
-            responses=_errors() | {503: {"model": Readiness}},
-        )
-        both = APIRouter()
-        both.include_router(routes)
-        both.include_router(public_)
-        return both
+        return routes
 
     # -- analyses -------------------------------------------------------------------------------------------
 
@@ -158,6 +96,9 @@ class Api:
         filename: Annotated[
             str | None, Query(max_length=200, description="of a file that is no form")
         ] = None,
+        options: Annotated[
+            str | None, Query(max_length=8192, description="of the prediction, a JSON object")
+        ] = None,
         idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
     ) -> Response:
         """Hand a file over.
@@ -171,7 +112,7 @@ class Api:
             check_id(id)
         if webhook is not None:
             await to_thread.run_sync(self._webhooks.check, webhook)
-        job = await self._uploads.take(request, client, id, webhook, filename, idempotency_key)
+        job = await self._uploads.take(request, client, id, webhook, filename, idempotency_key, options)
         if job.client != client and not (key is not None and key.sees_all):
             raise Rejected(409, "id_taken", f"the analysis {job.id} exists already; choose another id")
         job = await self._wait(job, min(wait, self._service.runner.limits.wait_most))
@@ -293,42 +234,6 @@ class Api:
             "rows": rows,
             "next": f"/v1/analyses/{job.id}/results?offset={after}&limit={limit}" if more else None,
         }
-
-    # -- the server -----------------------------------------------------------------------------------------
-
-    async def health(self) -> Response:
-        """Answer as long as the server lives."""
-        return as_json({"status": "ok", "version": __version__})
-
-    def ready(self) -> Response:
-        """Tell whether files can be taken and scored; 503 when not."""
-        service = self._service
-        checks = {
-            "database": _checked(service.jobs.counts),
-            "spool": "ok" if os.access(service.spool.incoming, os.W_OK | os.X_OK) else "it cannot be written",
-            "model": _checked(lambda: resolve_model(service.runner.store, f"@{service.runner.limits.alias}")),
-        }
-        if self._working is not None:
-            checks["worker"] = self._working()
-        ready = all(said == "ok" for said in checks.values())
-        return as_json({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
-
-    def metrics(self) -> Response:
-        """Return the metrics, for Prometheus."""
-        return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})
-
-
-def as_json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return an answer in JSON."""
-    return Response(encode(value), status, headers, "application/json")
-
-
-def _checked(look: Callable[[], object]) -> str:
-    try:
-        look()
-    except Exception as error:  # noqa: BLE001 - that is the answer
-        return public(str(said_of(error).sentence))
-    return "ok"
 
 
 def _accepted(header: str) -> Literal["json", "csv", "parquet"]:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+PARQUET = "application/vnd.apache.parquet"
+
 Status = Literal["queued", "running", "processed", "failed", "cancelled"]
 
 
@@ -83,3 +85,40 @@ class Readiness(BaseModel):
 
     status: Literal["ready", "not ready"]
     checks: dict[str, str]
+
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string", "minLength": 1}},
+            PARQUET: {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "id": {"type": "string"},
+                        "webhook": {"type": "string"},
+                    },
+                }
+            },
+        },
+    }
+}
+ROWS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": Rows,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            PARQUET: {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the errors that a call may answer with, beside those that all may."""
+    common = (400, 401, 403, 421, 429, 500, 503)
+    return {status: {"model": ErrorAnswer} for status in (*common, *statuses)}

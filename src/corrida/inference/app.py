@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 
 from corrida import __version__
 from corrida.errors import CorridaError
-from corrida.inference.api import Api, as_json
+from corrida.inference.api import Api
+from corrida.inference.api_server import ServerApi, as_json
 from corrida.inference.guard import headers_of, log_error
 from corrida.inference.public_errors import Rejected, Said, body_of, said_of, said_of_fields, said_of_status
 
@@ -48,7 +49,8 @@ def create_api(
         title="corrida", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         redirect_slashes=False, description="Files scored by the run in production.",
     )  # fmt: skip
-    app.include_router(Api(service, webhooks, metrics, working).router())
+    app.include_router(Api(service, webhooks).router())
+    app.include_router(ServerApi(service, metrics, working).router())
 
     @app.exception_handler(CorridaError)
     async def refuse(request: Request, error: CorridaError) -> Response:

@@ -1,4 +1,4 @@
-"""Charging, after success only: whatever charges gets the id of the analysis as its key, and must know it again."""
+"""Charging, after success only: a line of the ledger for each analysis, and what a gateway outside must promise."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import msgspec
 import sqlalchemy as sa
 
 from corrida.inference.database import Database, ledger
+from corrida.inference.jobs import note
+from corrida.inference.postings import plan_posting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +40,27 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     time: float | None = None
 
+    @property
+    def key(self) -> str:
+        """The idempotency key: the id of the analysis, and of its refund ``ID:refund``; no id holds a colon."""
+        return self.analysis if self.kind == "charge" else f"{self.analysis}:{self.kind}"
+
+
+class ChargeRefused(Exception):
+    """A gateway will not take an entry, however often it is asked; the text says why in a few words."""
+
+
+class GatewayBusy(Exception):
+    """A gateway does not take an entry now; the text says why in a few words.
+
+    Attributes:
+        wait: seconds that it asks to wait; None when it does not say.
+    """
+
+    def __init__(self, said: str, wait: float | None = None) -> None:
+        super().__init__(said)
+        self.wait = wait
+
 
 class BillingGateway(Protocol):
     """What charges. A call may be repeated after a kill: the same analysis and kind must count once."""
@@ -46,16 +69,28 @@ class BillingGateway(Protocol):
         """Charge or refund, and return whether this call was the first with this analysis and kind.
 
         Raises:
+            ChargeRefused: it will never be taken.
             Exception: the gateway cannot be reached; the call is repeated later.
         """
         ...
 
 
 class Ledger:
-    """The built-in gateway: an append-only table with one row of a kind for each analysis."""
+    """The built-in gateway: an append-only table with one row of a kind for each analysis.
 
-    def __init__(self, database: Database) -> None:
+    Where a gateway outside charges as well, what it is to be told is planned in the transaction that appends the row, so that
+    neither is without the other; :class:`corrida.inference.collector.Collector` tells it.
+    """
+
+    def __init__(self, database: Database, *, onward: bool = False) -> None:
+        """Use the table of a database.
+
+        Args:
+            database: of the jobs.
+            onward: charges are passed on to a gateway outside. Refunds are where their charge was.
+        """
         self._database = database
+        self._onward = onward
 
     def record(self, entry: Entry) -> bool:
         """Append a line, unless the analysis has one of that kind."""
@@ -63,7 +98,12 @@ class Ledger:
         insert = self._database.insert(ledger).values(values).on_conflict_do_nothing().returning(ledger.c.seq)
 
         def append(connection: sa.Connection) -> bool:
-            return connection.execute(insert).first() is not None
+            first = connection.execute(insert).first() is not None
+            if first and entry.kind == "refund":
+                note(connection, entry.analysis, "refunded", reason=entry.reason)
+            if first and (self._onward or entry.kind == "refund"):
+                plan_posting(connection, self._database, entry.analysis, entry.kind)
+            return first
 
         return self._database.persevere(append)
 

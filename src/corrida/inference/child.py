@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corrida.inference.problems import FILE_CHANGED, Problem, problem_of
+from corrida.inference.problems import FILE_CHANGED, Failed, Problem, problem_of
 from corrida.inference.protocol import (
     Load,
     Loaded,
@@ -40,8 +40,9 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Serve requests on the two descriptors that the worker left open, until it closes them."""
-    requests, replies, parent, memory = (int(text) for text in sys.argv[1:5])
+    requests, replies, parent, memory, nice = (int(text) for text in sys.argv[1:6])
     die_with(parent)
+    os.nice(nice)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -76,6 +77,8 @@ def serve(request: Request, predictor: Any, answer: Callable[[Reply], None]) -> 
             answer(Loaded(time.monotonic() - began))
         else:
             answer(_score(predictor, request, answer, began))
+    except Failed as failure:
+        answer(Trouble(failure.problem))
     except Exception as error:  # noqa: BLE001 - a model may raise anything; the worker decides
         answer(Trouble(problem_of(error, detail=traceback.format_exc(), hide=hide, called=called)))
     return predictor
@@ -105,10 +108,15 @@ def _score(predictor: Any, request: Score, answer: Callable[[Reply], None], bega
             raise
         if digest.result() != request.sha256:
             return _CHANGED
+    said: Any = report
+    if request.against is not None:
+        from corrida.inference.shadow_difference import store_difference
+
+        said = store_difference(request, report)
     return Scored(
         rows=report.rows,
         scored=report.scored,
-        report=msgspec.to_builtins(report),
+        report=msgspec.to_builtins(said),
         sha256=rows,
         seconds=time.monotonic() - began,
     )

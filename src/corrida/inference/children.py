@@ -1,169 +1,43 @@
-"""The children of a worker: one a slot, started when needed, killed at the limit, and never left behind."""
+"""The children of a worker: one a slot, started when needed, with the model loaded before the first file comes."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
-import time
-from collections.abc import Callable
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from corrida.inference.problems import PROCESS_DIED, TIME_LIMIT, Failed, Problem
-from corrida.inference.protocol import Load, Loaded, Progress, Replies, Score, Scored, Trouble, send
+from corrida.inference.child_process import NOT_WANTED, Child, Watch
+from corrida.inference.problems import Failed
 from corrida.inference.telemetry import log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from corrida.inference.models import Model
-
-_LAST_WORDS = 4000
-_LOOK_SECONDS = 0.2
-
-Watch = Callable[[int | None], str | None]
-"""Called a few times a second with the rows scored so far; returns why to stop, or None."""
-
-
-class Child:
-    """A process that scores, with at most one run loaded.
-
-    Attributes:
-        pid: of the process.
-        run: digest of the run that it has loaded.
-    """
-
-    def __init__(self, memory_bytes: int) -> None:
-        """Start the process; called in a thread that lives as long as the worker does.
-
-        The kernel kills a child when the *thread* that started it ends.
-        """
-        asked, ask = os.pipe()
-        answer, answered = os.pipe()
-        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
-        arguments = [str(number) for number in (asked, answered, os.getpid(), memory_bytes)]
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "corrida.inference.child", *arguments],
-                stdin=subprocess.DEVNULL, stdout=self._words, stderr=self._words,
-                pass_fds=(asked, answered), start_new_session=True,
-            )  # fmt: skip
-        except BaseException:
-            os.close(ask)
-            os.close(answer)
-            self._words.close()
-            raise
-        finally:
-            os.close(asked)
-            os.close(answered)
-        self._ask, self._answer = ask, answer
-        self._replies = Replies(answer)
-        self.pid = self._process.pid
-        self.run: str | None = None
-        self._killed = False
-        self._killing = threading.Lock()
-
-    def load(self, model: Model, root: Path, limit: float, watch: Watch) -> float:
-        """Load a run, and return the seconds that took."""
-        self.run = None
-        request = Load(
-            run_id=model.run_id, digest=model.digest, pipeline=model.pipeline, uses=model.uses,
-            folder=str(model.folder), root=str(root),
-        )  # fmt: skip
-        reply = self._exchange(request, limit, watch)
-        assert isinstance(reply, Loaded)  # noqa: S101 - what Load is answered with
-        self.run = model.digest
-        return reply.seconds
-
-    def score(self, request: Score, limit: float, watch: Watch) -> Scored:
-        """Score a file.
-
-        Args:
-            request: what is scored.
-            limit: seconds until the process is killed.
-            watch: asked now and then whether to go on.
-
-        Raises:
-            Failed: it did not succeed; after a kill the child is no longer of use.
-        """
-        reply = self._exchange(request, limit, watch)
-        assert isinstance(reply, Scored)  # noqa: S101 - what Score is answered with
-        return reply
-
-    def _exchange(self, request: Load | Score, limit: float, watch: Watch) -> Loaded | Scored:
-        end = time.monotonic() + limit
-        rows: int | None = None
-        try:
-            send(self._ask, request)
-            while True:
-                reply = self._replies.next(min(_LOOK_SECONDS, max(0.0, end - time.monotonic())))
-                if isinstance(reply, Progress):
-                    rows = reply.rows
-                elif isinstance(reply, Trouble):
-                    raise Failed(reply.problem)
-                elif reply is not None:
-                    return reply
-                if time.monotonic() >= end:
-                    self.kill()
-                    raise Failed(Problem(code=TIME_LIMIT, message=_too_long(limit)))
-                if reply is None and (reason := watch(rows)) is not None:
-                    self.kill()
-                    raise Failed(Problem(code=reason, message="it was cancelled"))
-        except (EOFError, BrokenPipeError):
-            self.kill()
-            raise Failed(self._obituary()) from None
-
-    def _obituary(self) -> Problem:
-        code = self._process.returncode
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        self._words.seek(0, os.SEEK_END)
-        self._words.seek(max(0, self._words.tell() - _LAST_WORDS))
-        words = self._words.read().decode("utf-8", "replace")
-        return Problem(
-            code=PROCESS_DIED,
-            message=f"the process that scores died ({how}); it may have run out of memory",
-            may_pass=True,
-            detail=words,
-        )
-
-    def alive(self) -> bool:
-        """Tell whether the process lives."""
-        return not self._killed and self._process.poll() is None
-
-    def kill(self) -> None:
-        """Kill the process and all of its session, and wait until it is gone."""
-        with self._killing:
-            if not self._killed:  # once: afterwards the number may be another's
-                self._killed = True
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self.pid, signal.SIGKILL)
-                self._process.wait()
-
-    def close(self) -> None:
-        """Kill the process and let go of its pipes."""
-        self.kill()
-        for fd in (self._ask, self._answer):
-            with contextlib.suppress(OSError):
-                os.close(fd)
-        self._words.close()
-
-
-def _too_long(limit: float) -> str:
-    return f"it took longer than the limit of {limit:g} s; send the file in parts, or raise the limit"
+    from corrida.inference.protocol import Score, Scored
 
 
 class Children:
     """The children of a worker, at most one a slot."""
 
-    def __init__(self, slots: int, root: Path, limit: float, memory_bytes: int = 0) -> None:
-        self._slots, self._root, self._limit, self._memory = slots, root, limit, memory_bytes
+    def __init__(self, slots: int, root: Path, limit: float, memory_bytes: int = 0, nice: int = 0) -> None:
+        """Prepare to start children.
+
+        Args:
+            slots: how many at most.
+            root: the project folder.
+            limit: seconds for one file, and for loading a run.
+            memory_bytes: of address space for each; 0 for no limit.
+            nice: how far they stand back behind others, 0 to 19.
+        """
+        self._slots, self._root, self._limit = slots, root, limit
+        self._memory, self._nice = memory_bytes, nice
         self._idle: list[Child] = []
         self._all: set[Child] = set()
+        self._wanted: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(slots)
         # One thread starts them all and lives as long as the worker: see Child.
@@ -176,15 +50,108 @@ class Children:
         Raises:
             Failed: it did not succeed.
         """
-        with self._free:
+        with self._waiting_for(model.digest):
+            self._free.acquire()
+        try:
             return self._score(model, request, watch)
+        finally:
+            self._free.release()
+
+    def preload(self, model: Model) -> bool:
+        """Load a run in a child that has nothing to do, or start one; no file ever waits for that longer than without.
+
+        A file for the same run waits for the loading that has begun. One for another run, when there is no free
+        slot, ends it.
+
+        Returns:
+            Whether there may be another child to load it in.
+
+        Raises:
+            Failed: it cannot be loaded.
+        """
+        if not self._free.acquire(blocking=False):
+            return False
+        try:
+            child = self._to_preload(model.digest)
+            if child is None:
+                return False
+            try:
+                self._load(child, model, lambda _: self._unwanted(model.digest), preload=True)
+            finally:
+                self._put_back(child)
+        except Failed as failure:
+            if self.closing.is_set() or failure.problem.code == NOT_WANTED:
+                return False
+            raise
+        finally:
+            self._free.release()
+        return True
+
+    def idle(self) -> bool:
+        """Tell whether a slot is free now."""
+        if not self._free.acquire(blocking=False):
+            return False
+        self._free.release()
+        return True
+
+    def loaded(self, run_digest: str) -> int:
+        """Return how many children have a run loaded."""
+        with self._lock:
+            return sum(child.run == run_digest and child.alive() for child in self._all)
+
+    @contextlib.contextmanager
+    def _waiting_for(self, run_digest: str) -> Iterator[None]:
+        with self._lock:
+            self._wanted[run_digest] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wanted[run_digest] -= 1
+
+    def _unwanted(self, run_digest: str) -> str | None:
+        """Tell why a loading is to end: a file of another run waits for the slot."""
+        with self._lock:
+            return NOT_WANTED if any(n for run, n in self._wanted.items() if run != run_digest) else None
+
+    def _to_preload(self, run_digest: str) -> Child | None:
+        """Take an idle child that has another run loaded, or a new one; None when there is none to load it in."""
+        self._bury()
+        with self._lock:
+            for number, child in enumerate(self._idle):
+                if child.run != run_digest and child.alive():
+                    return self._idle.pop(number)
+            if len(self._all) >= self._slots or self.closing.is_set():
+                return None
+        return self._start()
+
+    def _bury(self) -> None:
+        """Let go of children that died while they had nothing to do."""
+        with self._lock:
+            dead = [child for child in self._idle if not child.alive()]
+            self._idle = [child for child in self._idle if child not in dead]
+            self._all.difference_update(dead)
+        for child in dead:
+            child.close()
+
+    def _start(self) -> Child:
+        child = self._starter.submit(Child, self._memory, self._nice).result()
+        with self._lock:
+            self._all.add(child)
+        return child
+
+    def _load(self, child: Child, model: Model, watch: Watch, *, preload: bool = False) -> None:
+        seconds = child.load(model, self._root, self._limit, watch)
+        log(
+            "loaded", run=model.run_id, child=child.pid, seconds=round(seconds, 3),
+            preload=preload or None, nice=self._nice or None,
+        )  # fmt: skip
 
     def _score(self, model: Model, request: Score, watch: Watch) -> Scored:
         child = self._take(model.digest)
         try:
             if child.run != model.digest:
-                seconds = child.load(model, self._root, self._limit, watch)
-                log("loaded", run=model.run_id, child=child.pid, seconds=round(seconds, 3))
+                self._load(child, model, watch)
             return child.score(request, self._limit, watch)
         except Failed:
             if self.closing.is_set():
@@ -207,10 +174,7 @@ class Children:
                 spare.close()
         if self.closing.is_set():
             threading.Event().wait()
-        child = self._starter.submit(Child, self._memory).result()
-        with self._lock:
-            self._all.add(child)
-        return child
+        return self._start()
 
     def _put_back(self, child: Child) -> None:
         with self._lock:
@@ -227,6 +191,14 @@ class Children:
             children = list(self._all)
         for child in children:
             child.kill()
+
+    def close_idle(self) -> None:
+        """End the children that have nothing to do, for their memory."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._all.difference_update(idle)
+        for child in idle:
+            child.close()
 
     def close(self) -> None:
         """Kill the idle children."""

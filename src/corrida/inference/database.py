@@ -108,6 +108,32 @@ ledger = sa.Table(
 )
 """Charges and refunds, appended; one row of a kind for each analysis."""
 
+shadows = sa.Table(
+    "corrida_shadows",
+    metadata,
+    sa.Column("analysis", sa.String(128), primary_key=True),
+    sa.Column("spool", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("run_id", sa.String(128)),
+    sa.Column("run_digest", sa.String(80)),
+    sa.Column("pipeline", sa.Text),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("ended", sa.Double),
+    sa.Column("due", sa.Double, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("claims", sa.Integer, nullable=False),
+    sa.Column("claim", sa.String(40)),
+    sa.Column("executor", sa.Text),
+    sa.Column("code", sa.String(64)),
+    sa.Column("message", sa.Text),
+    sa.Column("rows", sa.BigInteger),
+    sa.Column("differ", sa.BigInteger),
+    sa.Column("summary", sa.Text),
+    sa.Index("corrida_shadows_by_status", "spool", "status"),
+)
+"""Analyses that a second run scores as well; see :class:`corrida.inference.shadow.Shadow`."""
+
 executors = sa.Table(
     "corrida_executors",
     metadata,
@@ -145,6 +171,22 @@ deliveries = sa.Table(
     sa.Index("corrida_deliveries_by_status", "status", "due"),
 )
 """Webhooks that are to be sent, or were; see :mod:`corrida.inference.outbox`."""
+
+
+postings = sa.Table(
+    "corrida_postings",
+    metadata,
+    sa.Column("analysis", sa.String(128), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("due", sa.Double, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("ended", sa.Double),
+    sa.Column("said", sa.Text),
+    sa.Index("corrida_postings_by_status", "status", "due"),
+)
+"""Charges and refunds that a gateway outside is told of; see :mod:`corrida.inference.postings`."""
 
 
 class Database:
@@ -266,12 +308,15 @@ def _lay_out(database: Database) -> None:
 def _engine(address: Address) -> Engine:
     if address.file is None:
         assert address.url is not None  # noqa: S101 - parse_address sets it
-        arguments: dict[str, Any] = {"application_name": "corrida"}
-        if "connect_timeout" not in address.url.query:
-            arguments["connect_timeout"] = 10
-        return sa.create_engine(
-            address.url, connect_args=arguments, pool_size=4, max_overflow=8, pool_pre_ping=True
+        engine = sa.create_engine(
+            address.url,
+            connect_args=connect_arguments(address),
+            pool_size=4,
+            max_overflow=8,
+            pool_pre_ping=True,
         )
+        sa.event.listen(engine, "connect", _let_the_server_notice)
+        return engine
     engine = sa.create_engine(f"sqlite:///{address.file}", pool_size=4, max_overflow=8)
 
     @sa.event.listens_for(engine, "connect")
@@ -287,6 +332,29 @@ def _engine(address: Address) -> Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def connect_arguments(address: Address) -> dict[str, Any]:
+    """Return how to connect to a server, so that a cable that was cut is noticed here within some 15 seconds.
+
+    What the address itself says stands. Without this a statement waits for a quarter of an hour.
+    """
+    assert address.url is not None  # noqa: S101 - only files have none
+    said = address.url.query
+    wanted = {"application_name": "corrida", "connect_timeout": 10, "tcp_user_timeout": 15_000, **_PROBES}
+    return {name: value for name, value in wanted.items() if name not in said}
+
+
+_PROBES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+
+
+def _let_the_server_notice(connection: Any, record: Any) -> None:
+    """Ask the server to probe this connection: else it keeps the locks of a machine that lost its power for two hours."""
+    del record
+    with connection.cursor() as cursor:
+        for name, value in _PROBES.items():
+            cursor.execute("SELECT set_config(%s, %s, false)", (f"tcp_{name}", str(value)))
+    connection.commit()
 
 
 def _may_pass(error: DBAPIError) -> bool:

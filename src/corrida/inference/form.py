@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from corrida.inference.intake import FileSink
 
 FILE_FIELD = "file"
-FIELDS = ("id", "webhook")
+FIELDS = ("id", "webhook", "options")
 _LONGEST_FIELD = 8192
-_MOST_PARTS = 20
 
 
 def boundary_of(content_type: str) -> bytes | None:
@@ -50,7 +49,6 @@ class Form:
         self._name = ""
         self._file: str | None = None
         self._fields: dict[str, bytearray] = {}
-        self._parts = 0
         self._ended = False
         self._parser = MultipartParser(
             boundary,
@@ -94,9 +92,6 @@ class Form:
     def _begin(self) -> None:
         self._headers = {}
         self._header = self._value = b""
-        self._parts += 1
-        if self._parts > _MOST_PARTS:
-            raise _unreadable(f"it has more than {_MOST_PARTS} parts")
 
     def _take_header(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
@@ -116,6 +111,8 @@ class Form:
                 raise Rejected(422, "several_files", "the form has several files; send one analysis for each")
             self._file = options.get(b"filename", b"").decode("utf-8", "replace")
         elif self._name in FIELDS:
+            if self._name in self._fields:
+                raise Rejected(422, "field_twice", f"the form has the field {self._name} twice; send it once")
             self._fields[self._name] = bytearray()
         else:
             known = ", ".join((FILE_FIELD, *FIELDS))

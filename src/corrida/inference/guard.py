@@ -84,8 +84,10 @@ class Guard:
                 "wrong_host",
                 "this server does not answer under that name; [serve] hosts of corrida.toml adds names",
             )
-        origin = headers.get("origin")
-        if origin is not None and not self._names.allows_origin(origin):
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # Two ends of one body: what a proxy takes for the rest could be a call that it never saw.
+            raise Rejected(400, "bad_request", "the request says twice how long it is; send it again")
+        if not all(self._names.allows_origin(origin) for origin in headers.getlist("origin")):
             raise Rejected(403, "wrong_origin", "pages of other sites may not call this server")
         if scope["path"] in OPEN:
             return None
@@ -161,6 +163,8 @@ def headers_of(said: Said) -> dict[str, str]:
         headers["retry-after"] = str(max(1, round(said.retry_after)))
     if said.status == 401:
         headers["www-authenticate"] = "Bearer"
+    if said.code == "bad_request":
+        headers["connection"] = "close"  # nobody can say where the next request begins
     return headers
 
 

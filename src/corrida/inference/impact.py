@@ -137,22 +137,31 @@ def _effect(job: Job, refunded: bool) -> Effect:
 def recall(jobs: Jobs, gateway: BillingGateway, run_id: str, reason: str) -> list[str]:
     """Refund every analysis of a run that was charged and not refunded, and return the ids.
 
-    It may be called again after an interruption: what is refunded already stays as it is.
+    It may be called again after an interruption: what is refunded already stays as it is. What a gateway outside charged, it is
+    told to refund by workers, or by :meth:`corrida.inference.collector.Collector.send_due`.
+
+    Args:
+        jobs: of the project.
+        gateway: what refunds; the built-in ledger, which also plans what a gateway outside is told.
+        run_id: whose results are recalled.
+        reason: why; stands in the ledger.
     """
     from corrida.inference.billing import Entry, Ledger
 
     done = []
     charges = Ledger(jobs.database)
     for job, refunded in list(_analyses(jobs, run_id)):
-        if job.charged is None or refunded:
+        if refunded:
             continue
+        # The ledger says what was charged: our note on the job may be missing after a kill.
         charge = next((one for one in charges.entries([job.id]) if one.kind == "charge"), None)
-        amount = None if charge is None or charge.amount is None else str(-Decimal(charge.amount))
+        if charge is None:
+            continue
         refund = Entry(
             analysis=job.id,
             kind="refund",
-            units=-(charge.units if charge else job.scored or 0),
-            amount=amount,
+            units=-charge.units,
+            amount=None if charge.amount is None else str(-Decimal(charge.amount)),
             run_id=run_id,
             client=job.client,
             reason=reason,
@@ -160,3 +169,27 @@ def recall(jobs: Jobs, gateway: BillingGateway, run_id: str, reason: str) -> lis
         if gateway.record(refund):
             done.append(job.id)
     return done
+
+
+def tell_refunds(jobs: Jobs, gateway: BillingGateway | None, analyses: list[str]) -> dict[str, list[str]]:
+    """Tell a gateway outside now of the refunds of some analyses, as far as it takes them; workers tell it of the rest.
+
+    Returns:
+        The ids of those that the gateway is told of, by how far that is: ``taken``, ``waiting``, ``refused`` or ``void``.
+    """
+    from corrida.inference.collector import Collector
+    from corrida.inference.postings import Postings
+
+    told: dict[str, list[str]] = {}
+    for start in range(0, len(analyses), _PAGE):
+        part = analyses[start : start + _PAGE]
+        if gateway is not None:
+            Collector(jobs.database, gateway, _silent).send_due(part)
+        for one in Postings(jobs.database).of(part):
+            if one.kind == "refund":
+                told.setdefault(one.status, []).append(one.analysis)
+    return told
+
+
+def _silent(event: str, **fields: object) -> None:
+    """Say nothing: what came of it is told from the database."""

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,7 @@ from corrida.inference.public_errors import Rejected
 from corrida.runs.files import explained, write_all
 
 _BUFFER = 1 << 20
+_SLOWEST = 1000  # bytes a second, after the first `idle` seconds
 _EMPTY_LINE = re.compile(rb"\n\r?(?=\n)")
 _PARQUET = b"PAR1"
 
@@ -188,14 +190,23 @@ async def receive(chunks: AsyncIterator[bytes], content_type: str, place: Path, 
 async def _pour(chunks: AsyncIterator[bytes], parts: Parts, limits: Limits) -> None:
     """Feed a body in pieces large enough to be worth a thread: the disk and the digest must not stop other calls."""
     buffer = bytearray()
+    began, received = time.monotonic(), 0
     while True:
+        # Whoever sends a byte now and then would keep a place from others without end.
+        now = time.monotonic()
+        left = began + limits.idle + received / _SLOWEST - now
         try:
-            async with asyncio.timeout(limits.idle):
+            async with asyncio.timeout(min(limits.idle, max(left, 0.0))):
                 chunk = await anext(chunks, None)
         except TimeoutError:
-            raise Rejected(
-                408, "too_slow", f"no byte came for {limits.idle:g} s; send the file again"
-            ) from None
+            if left < limits.idle:
+                said = (
+                    f"the file comes more slowly than {_SLOWEST:,} bytes a second; send it over another line"
+                )
+            else:
+                said = f"no byte came for {limits.idle:g} s; send the file again"
+            raise Rejected(408, "too_slow", said) from None
+        received += len(chunk or b"")
         if chunk is not None:
             buffer += chunk
         if len(buffer) >= _BUFFER or (chunk is None and buffer):

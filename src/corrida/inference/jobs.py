@@ -1,4 +1,4 @@
-"""The jobs: what is known of each analysis, and the only ways in which that changes.
+"""The only ways in which the jobs change.
 
 Every change is one guarded UPDATE: it names the state that it starts from, and whoever comes second changes nothing. A
 try *claims* a job with a token of its own; the first to *settle* it with the token of the last claim decides how it ends, and
@@ -8,178 +8,38 @@ only then files move.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
 
-from corrida.errors import AlreadyExists, NotFound, Refused
+from corrida.errors import AlreadyExists, Refused
 from corrida.inference.database import Database, analyses, events
+from corrida.inference.job import ENDED, Event, Job, Status
+from corrida.inference.job_queries import JobQueries, find_job
 from corrida.inference.outbox import plan_delivery
 from corrida.inference.problems import CANCELLED, Problem
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-Status = Literal["queued", "running", "processed", "failed", "cancelled"]
-ENDED: tuple[Status, ...] = ("processed", "failed", "cancelled")
+__all__ = ["ENDED", "MOST_CLAIMS", "Enqueue", "Event", "Job", "Jobs", "Status", "note"]
+
 MOST_CLAIMS = 200
 """A job that was started so often without ever coming to an end takes its workers down with it."""
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """An analysis.
-
-    Attributes:
-        id: which is the key of a repeated submission, too.
-        spool: id of the folder that holds its file.
-        status: ``queued`` and ``running`` go on; the others are final until somebody tries it again by hand.
-        alias: whose run is to score.
-        file: the name under which it came; never used as a path.
-        suffix, size, sha256: of the file.
-        staged: the name under which the file waits before it is in ``pending``.
-        source: ``submit``, ``api`` or ``drop``.
-        client: name of the API key.
-        webhook: whom to tell.
-        options: of the predictor, as JSON.
-        created, started, ended: seconds since the epoch.
-        attempt: number of the workflow that may work at it, from 1.
-        tries: of scoring it that failed by themselves, since it was submitted or tried again by hand.
-        claims: how often work on it was started, kills of workers included.
-        claim: token of the last claim.
-        executor: that made it.
-        cancel: somebody asked to stop it.
-        run_id, run_digest, pipeline: what the alias was at the first claim; every later try uses the same.
-        outcome, winner: how it ends, and the token of the try whose results count; files move afterwards.
-        code, message: why it failed.
-        rows, scored: of the file, and of them with a score.
-        progress: rows scored so far.
-        report: what is to be said of the file as a whole, as JSON.
-        result_sha256: digest of the table of results.
-        charged: when.
-    """
-
-    id: str
-    spool: str
-    status: Status
-    alias: str
-    file: str
-    suffix: str
-    size: int
-    sha256: str
-    staged: str | None = None
-    source: str = "submit"
-    client: str | None = None
-    webhook: str | None = None
-    options: str = "{}"
-    created: float
-    started: float | None = None
-    ended: float | None = None
-    attempt: int = 1
-    tries: int = 0
-    claims: int = 0
-    claim: str | None = None
-    executor: str | None = None
-    cancel: bool = False
-    run_id: str | None = None
-    run_digest: str | None = None
-    pipeline: str | None = None
-    outcome: Status | None = None
-    winner: str | None = None
-    code: str | None = None
-    message: str | None = None
-    rows: int | None = None
-    scored: int | None = None
-    progress: int | None = None
-    report: str | None = None
-    result_sha256: str | None = None
-    charged: float | None = None
-
-
-class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a job."""
-
-    time: float
-    event: str
-    detail: dict[str, Any]
-
 
 Enqueue = Callable[["Connection", Job, int, float], None]
 """Puts a try of a job on the queue, within the transaction: connection, job, number of the attempt, seconds to wait."""
 
 
-class Jobs:
+class Jobs(JobQueries):
     """The door to the jobs of one database."""
 
     def __init__(self, database: Database, enqueue: Enqueue) -> None:
         """Use a database, and what puts work on the queue."""
-        self.database = database
+        super().__init__(database)
         self._enqueue = enqueue
-
-    # -- reading --------------------------------------------------------------------------------------------
-
-    def get(self, job_id: str) -> Job:
-        """Return a job.
-
-        Raises:
-            NotFound: there is none of that id.
-        """
-        with self.database.reading() as connection:
-            found = _find(connection, job_id)
-        if found is None:
-            raise NotFound(f"there is no analysis {job_id[:120]!r}; `corrida jobs` lists them")
-        return found
-
-    def list(
-        self,
-        *,
-        status: Sequence[Status] = (),
-        run_id: str | None = None,
-        client: str | None = None,
-        limit: int = 50,
-        offset: int = 0,
-    ) -> list[Job]:
-        """Return jobs, the newest first."""
-        query = sa.select(analyses).order_by(analyses.c.created.desc(), analyses.c.id)
-        if status:
-            query = query.where(analyses.c.status.in_(list(status)))
-        if run_id is not None:
-            query = query.where(analyses.c.run_id == run_id)
-        if client is not None:
-            query = query.where(analyses.c.client == client)
-        with self.database.reading() as connection:
-            return [_job(row) for row in connection.execute(query.limit(limit).offset(offset)).mappings()]
-
-    def counts(self) -> dict[Status, int]:
-        """Return how many jobs there are of each status."""
-        query = sa.select(analyses.c.status, sa.func.count()).group_by(analyses.c.status)
-        with self.database.reading() as connection:
-            found: dict[Any, int] = {row[0]: row[1] for row in connection.execute(query)}
-        return {status: found.get(status, 0) for status in ("queued", "running", *ENDED)}
-
-    def oldest_waiting(self) -> float | None:
-        """Return when the job that waits longest was created, in seconds since the epoch."""
-        query = sa.select(sa.func.min(analyses.c.created)).where(analyses.c.status == "queued")
-        with self.database.reading() as connection:
-            return connection.execute(query).scalar()
-
-    def ahead_of(self, job: Job) -> int:
-        """Return how many jobs of the same spool wait before this one."""
-        query = (
-            sa.select(sa.func.count())
-            .where(analyses.c.spool == job.spool, analyses.c.status == "queued")
-            .where(analyses.c.created < job.created)
-        )
-        with self.database.reading() as connection:
-            return connection.execute(query).scalar() or 0
-
-    def events(self, job_id: str) -> Sequence[Event]:
-        """Return what happened to a job, oldest first."""
-        query = sa.select(events).where(events.c.analysis == job_id).order_by(events.c.seq)
-        with self.database.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [Event(row["time"], row["event"], msgspec.json.decode(row["detail"])) for row in rows]
 
     # -- coming in ------------------------------------------------------------------------------------------
 
@@ -201,7 +61,7 @@ class Jobs:
                 self._enqueue(connection, job, job.attempt, 0.0)
                 note(connection, job.id, "queued", file=job.file, size=job.size, source=job.source)
                 return job, True
-            found = _find(connection, job.id)
+            found = find_job(connection, job.id)
             assert found is not None  # noqa: S101 - rows are never deleted
             return found, found.staged is not None and found.staged == job.staged
 
@@ -210,6 +70,8 @@ class Jobs:
             raise AlreadyExists(
                 f"the analysis {job.id} exists with another file ({found.file}, {found.size} bytes); choose another id"
             )
+        if found.options != job.options:
+            raise AlreadyExists(f"the analysis {job.id} exists with other options; choose another id")
         return found, new
 
     # -- working --------------------------------------------------------------------------------------------
@@ -230,7 +92,7 @@ class Jobs:
             if changed != 1:
                 return None
             note(connection, job_id, "claimed", executor=executor, attempt=attempt)
-            return _find(connection, job_id)
+            return find_job(connection, job_id)
 
         return self.database.persevere(work)
 
@@ -244,7 +106,7 @@ class Jobs:
                 .where(*ours, analyses.c.run_id.is_(None))
                 .values(run_id=run_id, run_digest=run_digest, pipeline=pipeline)
             )
-            found = _find(connection, job.id)
+            found = find_job(connection, job.id)
             return found if found and found.claim == job.claim and found.outcome is None else None
 
         return self.database.persevere(work)
@@ -252,7 +114,7 @@ class Jobs:
     def watch(self, job: Job, progress: int | None) -> str | None:
         """Write down how far a try is; return why it must stop: ``cancelled`` or ``superseded``."""
         with self.database.reading() as connection:
-            found = _find(connection, job.id)
+            found = find_job(connection, job.id)
         if found is None or found.claim != job.claim or found.outcome is not None:
             return "superseded"
         if found.cancel:
@@ -297,7 +159,7 @@ class Jobs:
             if changed == 1:
                 note(connection, job.id, "settled", outcome=outcome, code=problem.code if problem else None)
                 return True
-            found = _find(connection, job.id)
+            found = find_job(connection, job.id)
             return found is not None and found.winner == token and found.outcome == outcome
 
         return self.database.persevere(work)
@@ -378,7 +240,7 @@ class Jobs:
                 .where(analyses.c.id == job_id, analyses.c.outcome.is_(None))
                 .values(cancel=True)
             )
-            return _find(connection, job_id)
+            return find_job(connection, job_id)
 
         self.get(job_id)
         found = self.database.persevere(work)
@@ -398,7 +260,7 @@ class Jobs:
         """
 
         def work(connection: Connection) -> bool:
-            found = _find(connection, job_id)
+            found = find_job(connection, job_id)
             if found is None or found.status not in {"failed", "cancelled"}:
                 return False
             connection.execute(
@@ -440,28 +302,9 @@ class Jobs:
 
         return self.database.persevere(work)
 
-    def unfinished(self, spool: str) -> Sequence[Job]:
-        """Return the jobs of a spool that have not ended, oldest first."""
-        query = (
-            sa.select(analyses)
-            .where(analyses.c.spool == spool, analyses.c.status.in_(["queued", "running"]))
-            .order_by(analyses.c.created)
-        )
-        with self.database.reading() as connection:
-            return [_job(row) for row in connection.execute(query).mappings()]
-
 
 def note(connection: Connection, job_id: str, event: str, **detail: Any) -> None:
     """Append an event of a job, within the transaction that makes it true."""
     kept = {key: value for key, value in detail.items() if value is not None}
     text = msgspec.json.encode(kept, enc_hook=str).decode()
     connection.execute(sa.insert(events).values(analysis=job_id, time=time.time(), event=event, detail=text))
-
-
-def _find(connection: Connection, job_id: str) -> Job | None:
-    row = connection.execute(sa.select(analyses).where(analyses.c.id == job_id)).mappings().first()
-    return None if row is None else _job(row)
-
-
-def _job(row: Any) -> Job:
-    return msgspec.convert({str(name): value for name, value in row.items()}, Job)

@@ -6,6 +6,7 @@ true and what else they know.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,6 +82,17 @@ def jobs_of(runner: Runner) -> Jobs | None:
     if file is not None and not file.exists():
         return None
     return Jobs(open_database(runner.database, runner.root), _no_queue)
+
+
+@contextlib.contextmanager
+def opened_jobs(runner: Runner) -> Iterator[Jobs | None]:
+    """Open what :func:`jobs_of` returns for a block."""
+    jobs = jobs_of(runner)
+    try:
+        yield jobs
+    finally:
+        if jobs is not None:
+            jobs.database.close()
 
 
 def _no_queue(*_: Any) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
-_PATH = re.compile(r"(?<![\w.])(?:/[\w.@ +~-]+){2,}/?")
+_PATH = re.compile(r"(?<![\w.])(?<!:/)(?:/[\w.@ +~-]+){2,}/?")  # what stands after :/ is an address
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +83,11 @@ def problem_of(
     code, may_pass = _code(error)
     if code == INTERNAL:
         message = "the model raised an error that nobody foresaw; the log of the worker says more"
+    elif isinstance(error, MemoryError):
+        message = "there is not enough memory to score the file; send it in parts"
+    elif isinstance(error, OSError) and not isinstance(error, CorridaError):
+        # Its own text holds names of files of ours.
+        message = f"a file cannot be read or written: {error.strerror or 'the system refuses it'}"
     else:
         message = public(str(error), hide, called)
     return Problem(code=code, message=message, may_pass=may_pass, detail=detail or repr(error))
@@ -92,7 +97,7 @@ def problem_of(
 _KINDS: tuple[tuple[type[BaseException], str, bool], ...] = (
     (PipelineNotFound, "not_installed", False),
     (MissingExtra, "not_installed", False),
-    (NotFound, NO_MODEL, True),  # somebody may be about to promote or to copy a run
+    (NotFound, NO_MODEL, False),  # a person must promote a run; then `corrida jobs ID --retry` tries again
     (DamagedRun, MODEL_DAMAGED, False),
     (Refused, MODEL_DAMAGED, False),
     (BadInput, INVALID_FILE, False),
@@ -120,4 +125,5 @@ def public(text: str, hide: tuple[Path, ...] = (), called: str | None = None) ->
             if path.name and written.endswith(path.name):  # not "." or ".."
                 text = text.replace(written, called or path.name)
     first = text.strip().splitlines()[0] if text.strip() else ""
-    return _PATH.sub(lambda found: found[0].rstrip("/").rpartition("/")[2], first)[:500]
+    told = _PATH.sub(lambda found: found[0].rstrip("/").rpartition("/")[2], first)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in told)[:500]

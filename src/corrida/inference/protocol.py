@@ -27,6 +27,13 @@ class Load(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     root: str
 
 
+class Against(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that another run answered to the same file, and the digest that they must have."""
+
+    rows: str
+    sha256: str
+
+
 class Score(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Score a file and make the results durable.
 
@@ -37,6 +44,7 @@ class Score(msgspec.Struct, frozen=True, tag=True, kw_only=True):
         stamp: what is written into them besides: ids of analysis and run.
         options: of the predictor.
         max_bytes, max_rows, inline_rows: limits.
+        against: compare the rows with these, too; the reply then says how they differ.
     """
 
     file: str
@@ -47,6 +55,7 @@ class Score(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     max_bytes: int
     max_rows: int
     inline_rows: int
+    against: Against | None = None
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
@@ -66,7 +75,7 @@ class Scored(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
     Attributes:
         rows, scored: of the file, and of them with a score.
-        report: what is to be said of the file as a whole.
+        report: what is to be said of the file as a whole; of a comparison, how the rows differ.
         sha256: digest of the table of results.
         seconds: from the request on.
     """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from corrida.errors import MissingExtra, Refused
-from corrida.inference.database import Database, analyses, executors
+from corrida.inference.database import Database, analyses, connect_arguments, executors
 from corrida.inference.locks import ExecutorLock, lock_of
 
 if TYPE_CHECKING:
@@ -93,9 +93,34 @@ class Queue:
         )
         return [workflow.workflow_id for workflow in found]
 
+    def executors_at_work(self) -> set[str]:
+        """Return the ids of the executors that took a workflow and did not end it, dead ones included."""
+        found = self._client.list_workflows(
+            name=WORKFLOW, status="PENDING", load_input=False, load_output=False
+        )
+        return {workflow.executor_id for workflow in found if workflow.executor_id}
+
     def give_back(self, workflow_id: str, name: str) -> None:
         """Put a workflow that lost its executor back on a queue; nothing else may execute it."""
         self._client.resume_workflow(workflow_id, queue_name=name)
+
+    def bound_delays(self, spool_id: str, most: float) -> None:
+        """Let no job of a spool wait longer than ``most`` seconds for its next try.
+
+        The engine waits until a time of the clock, and that of another machine, or of this one before it was set, may have been
+        ahead by hours.
+        """
+        found = self._client.list_workflows(
+            name=WORKFLOW,
+            status="DELAYED",
+            queue_name=queue_name(spool_id),
+            load_input=False,
+            load_output=False,
+        )
+        latest = (time.time() + most + 1.0) * 1000
+        for workflow in found:
+            if (workflow.delay_until_epoch_ms or 0) > latest:
+                self._client.set_workflow_delay(workflow.workflow_id, delay_seconds=most)
 
     def left(self, workflow_ids: Sequence[str]) -> set[str]:
         """Return those of some workflows that the engine is done with, or has never heard of."""
@@ -177,7 +202,9 @@ def take_over(queue: Queue, spool: Spool, own: str | None = None) -> list[str]:
     database = queue.database
     with database.reading() as connection:
         others = connection.execute(sa.select(executors.c.id).where(executors.c.id != (own or ""))).scalars()
-        ids = list(others)
+        ids = set(others)
+    # One that was taken over takes work until it notices: its line is gone then, and its work is there.
+    ids |= queue.executors_at_work() - {own or ""}
     given = []
     for executor in ids:
         lock = lock_of(database, spool, executor)
@@ -228,7 +255,11 @@ def _quiet() -> None:
 
 def engine_config(database: Database, executor_id: str, slots: int) -> dict[str, Any]:
     """Return the settings under which a worker launches the engine."""
+    server = (
+        {} if database.address.file is not None else {"connect_args": connect_arguments(database.address)}
+    )
     return {
+        "db_engine_kwargs": server,
         "name": APPLICATION,
         "system_database_url": database.engine_url,
         "executor_id": executor_id,

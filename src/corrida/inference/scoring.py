@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from corrida.errors import InvalidData, PipelineFailed, PipelineNotFound
+from corrida.errors import InvalidData, PipelineFailed, PipelineNotFound, Refused
+from corrida.execute.predictor_options import checked_options
 from corrida.inference.models import Model, check_models
 from corrida.inference.spool import RESULT, ROWS
 from corrida.pipelines.contract import Data
@@ -40,6 +41,7 @@ def load_scorer(model: Model, root: Path) -> Any:
     Raises:
         DamagedRun: a model file was altered.
         PipelineNotFound: nothing loads it here.
+        Refused: a model can run code when it is read.
     """
     check_models(model)
     pipeline = load_pipeline(model.uses, root)
@@ -48,7 +50,11 @@ def load_scorer(model: Model, root: Path) -> Any:
         raise PipelineNotFound(
             f"the pipeline {model.pipeline} of the run {model.run_id} cannot predict: it has no load()"
         )
-    return load(model.folder / layout.MODELS_DIR)
+    try:
+        return load(model.folder / layout.MODELS_DIR)
+    except Refused as error:  # it says how to consent, which nobody can here
+        said = str(error).partition("; give --trust")[0]
+        raise Refused(f"{said}; it is not served, train or promote a run without it") from None
 
 
 def score_file(predictor: Any, request: Score, said: Callable[[int], None]) -> tuple[ScoreReport, str]:
@@ -67,7 +73,10 @@ def score_file(predictor: Any, request: Score, said: Callable[[int], None]) -> t
         PipelineFailed: the model gives no answer, or not one for each row.
     """
     work = Path(request.work)
-    if os.path.getsize(request.file) > request.max_bytes:  # noqa: PTH202
+    size = os.path.getsize(request.file)  # noqa: PTH202
+    if size == 0:
+        raise InvalidData("the file is empty; there is nothing to score")
+    if size > request.max_bytes:
         raise InvalidData(f"the file is larger than {request.max_bytes:,} bytes; send it in parts")
     frames, report_of = _frames(predictor, request)
     first, rows = _write_rows(work / ROWS, frames, request, said)
@@ -94,15 +103,19 @@ def score_file(predictor: Any, request: Score, said: Callable[[int], None]) -> t
 
 def _frames(predictor: Any, request: Score) -> tuple[Iterator[pl.DataFrame], Callable[[], ScoreReport]]:
     path = Path(request.file)
+    pipeline = request.stamp["run"]["pipeline"]
+    options = checked_options(predictor, pipeline, request.options, served=True)
     if isinstance(predictor, StreamingPredictor):
         spill = Path(request.work) / "spill"
         spill.mkdir()
         stream = predictor.score(
-            path, work=spill, max_bytes=request.max_bytes, max_rows=request.max_rows, **request.options
+            path, work=spill, max_bytes=request.max_bytes, max_rows=request.max_rows, **options
         )
         return iter(stream), lambda: stream.report
-    prediction = predictor.predict(Data(files=[path]), **request.options)
-    report = ScoreReport(alignment={"notes": list(prediction.notes)} if prediction.notes else {})
+    prediction = predictor.predict(Data(files=[path]), **options)
+    if not hasattr(prediction.frame, "to_arrow"):
+        raise PipelineFailed(f"the pipeline {pipeline} gave no table; its predict() must return a Prediction")
+    report = ScoreReport(alignment={"notes": list(map(str, prediction.notes))} if prediction.notes else {})
     return iter([prediction.frame]), lambda: report
 
 

@@ -43,8 +43,10 @@ def build(service: Service, working: Callable[[], str] | None = None) -> ASGIApp
 
     Raises:
         BadInput: it is to be reached from other machines, and there is no key.
+        InvalidConfig: a secret that the settings name is not set.
     """
     from corrida.inference.app import create_api
+    from corrida.inference.billing_http import secret_of
     from corrida.inference.guard import Guard
     from corrida.inference.metrics import Metrics
     from corrida.inference.webhooks import Webhooks
@@ -57,6 +59,8 @@ def build(service: Service, working: Callable[[], str] | None = None) -> ASGIApp
         raise BadInput(
             "the API is to be reached from other machines, and there is no key; `corrida keys add NAME` makes one"
         )
+    if limits.billing_url is not None:
+        secret_of(limits.billing_secret)  # rather now than at each start of a worker
     metrics = Metrics(service)
     return Guard(
         create_api(service, Webhooks(service), metrics, working),
@@ -91,11 +95,14 @@ def serve(
         import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn
+
+        from corrida.inference.connection import Connection, make_room
     except ImportError as error:
         raise MissingExtra(f"serving needs {error.name}; pip install 'corrida[serve]'") from None
     logging.getLogger("python_multipart").setLevel(
         logging.ERROR
     )  # callers are told what is wrong with their forms
+    make_room()
     limits = runner.limits
     with opened(runner) as service, contextlib.ExitStack() as stack:
         keeper = None if worker_command is None else WorkerKeeper(worker_command)
@@ -109,6 +116,8 @@ def serve(
             stack.callback(keeper.stop)
         config = uvicorn.Config(
             app,
+            http=Connection,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

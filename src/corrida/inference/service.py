@@ -6,6 +6,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DBAPIError
+
+from corrida.errors import DatabaseError
 from corrida.inference.database import open_database
 from corrida.inference.jobs import ENDED, Job, Jobs
 from corrida.inference.queue import Queue
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from corrida.inference.settings import Runner
+
+_PATIENCE_SECONDS = 15.0
 
 
 class Service:
@@ -70,9 +75,19 @@ class Service:
 
 @contextlib.contextmanager
 def opened(runner: Runner) -> Iterator[Service]:
-    """Open the service for a block."""
+    """Open the service for a block, which waits for the database only so long.
+
+    Raises:
+        DatabaseError: it is away, or its disk is full.
+    """
     service = Service(runner)
+    service.database.patience = _PATIENCE_SECONDS
     try:
         yield service
+    except DBAPIError as error:
+        said = str(error.orig).strip().partition("\n")[0]
+        raise DatabaseError(
+            f"the jobs' database {service.database.address.place} does not do its work: {said}; try again"
+        ) from None
     finally:
         service.close()

@@ -10,7 +10,7 @@ import msgspec
 
 from corrida.errors import InvalidConfig
 from corrida.project import ServeSettings  # noqa: TC001 - msgspec reads the annotations
-from corrida.runs.ids import validate_alias
+from corrida.runs.ids import parse_reference, validate_alias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,13 @@ def runner_of(
 
 def _check(limits: ServeSettings) -> None:
     validate_alias(limits.alias)
+    if limits.shadow is not None:
+        parse_reference(limits.shadow)
     check_networks(limits.webhook_allow)
+    if limits.billing_url is not None:
+        from corrida.inference.billing_http import check_address
+
+        check_address(limits.billing_url)
     for key, least in _LEAST.items():
         value = getattr(limits, key)
         if value is not None and not value >= least:
@@ -105,6 +111,7 @@ def check_networks(texts: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...
 _LEAST: dict[str, float] = {
     "slots": 1,
     "time_limit": 0.1,
+    "shadow_time_limit": 0.1,
     "max_bytes": 1,
     "max_rows": 1,
     "attempts": 1,

@@ -6,22 +6,19 @@ Every function may be called again after a kill at any point, and by two process
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import re
 import shutil
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from corrida.errors import InvalidName
+from corrida.errors import InvalidName, StoreError
 from corrida.runs.files import (
     atomic_write,
-    digest_file,
     explained,
     fsync_dir,
     make_folder,
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
 ID_LENGTH = 100
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 ROWS = "rows.parquet"
+INPUT_MARK = ".input"
 RESULT = "result.json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OLD_SECONDS = 86_400.0
@@ -49,7 +47,7 @@ def check_id(text: str) -> str:
 
     Raises:
         InvalidName: it is outside the grammar: 1 to 100 letters, digits, ``.``, ``_``, ``-``, the first a letter or
-            digit, and no ending that would make its files those of another (``_error``, a suffix of files).
+            digit, and no ending that would make its files those of another (``_error``, ``.input``, a suffix of files).
     """
     if not _ID.fullmatch(text) or len(text) > ID_LENGTH:
         raise InvalidName(
@@ -57,7 +55,7 @@ def check_id(text: str) -> str:
             "'-', starting with a letter or digit"
         )
     lower = text.lower()
-    if lower.endswith(("_error", ".json", *SUFFIXES)):
+    if lower.endswith(("_error", ".json", INPUT_MARK, *SUFFIXES)):
         raise InvalidName(f"the analysis id {text!r} ends like a file of another; choose another id")
     return text
 
@@ -66,13 +64,6 @@ def id_for(name: str, sha256: str) -> str:
     """Return an id for a file whose name cannot be one, the same whenever the same file comes again."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).stem).strip("-._")[:60]
     return f"{stem or 'file'}-{sha256.removeprefix('sha256:')[:12]}"
-
-
-class Stated(NamedTuple):
-    """A file as it was seen: what changes when somebody writes to it."""
-
-    size: int
-    changed: int
 
 
 class Spool:
@@ -89,7 +80,7 @@ class Spool:
         """Lay the folders out where they are missing.
 
         Raises:
-            StoreError: they cannot be made.
+            StoreError: they cannot be made, or lie on several file systems.
         """
         self.root = root
         self.pending, self.processed, self.failed = (
@@ -100,7 +91,16 @@ class Spool:
         with explained("laying out the spool", "choose another with --spool"):
             for folder in (self.pending, self.processed, self.failed, self.incoming, self.work):
                 make_folder(folder)
+            self._check_one_disk()
             self.id = self._identity()
+
+    def _check_one_disk(self) -> None:
+        folders = (self.pending, self.processed, self.failed, self.incoming, self.work)
+        if len({folder.stat().st_dev for folder in folders}) > 1:
+            raise StoreError(
+                "the folders of the spool lie on several file systems, and files move between them by rename; "
+                "put the whole spool on one"
+            )
 
     def _identity(self) -> str:
         file = self.private / "spool.json"
@@ -124,6 +124,13 @@ class Spool:
         """Return where the file of a job waits."""
         return safe_join(self.pending, job.id + job.suffix)
 
+    def kept_path(self, job: Job) -> Path:
+        """Return where the file of a job goes once it is settled: beside its results, whose name it must not take."""
+        if job.outcome != "processed":
+            return safe_join(self.failed, job.id + job.suffix)
+        taken = job.suffix == Path(ROWS).suffix
+        return safe_join(self.processed, job.id + (INPUT_MARK if taken else "") + job.suffix)
+
     def place_input(self, job: Job) -> Path | None:
         """Put the file of a job into ``pending`` if it is not there yet, and return it; None when it is lost."""
         path = self.input_path(job)
@@ -141,13 +148,23 @@ class Spool:
         (self.failed / f"{job.id}_error.json").unlink(missing_ok=True)
         return path
 
-    def dropped(self) -> Iterator[Path]:
-        """Yield the files of ``pending`` that could be analysed, whether they are known or not."""
+    def dropped(self) -> Iterator[tuple[Path, str]]:
+        """Yield what lies in ``pending``, known or not, and why it is no file to analyse: ``""`` where it is one.
+
+        Hidden files are left out: they are on the way to another name.
+        """
         with os.scandir(self.pending) as entries:
             for entry in entries:
-                plain = entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")
-                if plain and entry.name.lower().endswith(SUFFIXES):
-                    yield Path(entry.path)
+                if entry.name.startswith("."):
+                    continue
+                why = ""
+                if entry.is_symlink():
+                    why = "it is a link; put the file itself there"
+                elif not entry.is_file(follow_symlinks=False):
+                    why = "it is no file"
+                elif not entry.name.lower().endswith(SUFFIXES):
+                    why = f"its name ends in none of {', '.join(SUFFIXES)}"
+                yield Path(entry.path), why
 
     # -- going out ------------------------------------------------------------------------------------------
 
@@ -189,7 +206,7 @@ class Spool:
             "status": job.outcome,
             "error": {"code": job.code, "message": job.message},
             "file": job.file,
-            "attempts": job.tries,
+            "attempts": job.claims,
             "run": job.run_id,
         }
         target = safe_join(self.failed, f"{job.id}_error.json")
@@ -198,12 +215,12 @@ class Spool:
     def move_input(self, job: Job) -> None:
         """Move the file of a settled job out of ``pending``."""
         path = self.input_path(job)
-        to = self.processed if job.outcome == "processed" else self.failed
+        target = self.kept_path(job)
         sources = [path] + ([self.incoming / job.staged] if job.staged else [])
         for source in sources:
             with contextlib.suppress(FileNotFoundError):
-                os.replace(source, to / path.name)  # noqa: PTH105
-                fsync_dir(to)
+                os.replace(source, target)  # noqa: PTH105
+                fsync_dir(target.parent)
                 fsync_dir(source.parent)
                 return
 
@@ -229,37 +246,3 @@ class Spool:
                         shutil.rmtree(entry.path, ignore_errors=True)
                     else:
                         os.unlink(entry.path)  # noqa: PTH108
-
-
-def being_written(path: Path) -> bool | None:
-    """Tell whether any process has the file open for writing; None where the system cannot say.
-
-    Linux grants a read lease on a file only while nobody has it open for writing.
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        return True if error.errno == errno.EAGAIN else None
-    finally:
-        os.close(fd)
-    return False
-
-
-def state_of(path: Path) -> Stated | None:
-    """Return how large a file is and when it was changed; None when it is gone."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return Stated(found.st_size, found.st_mtime_ns)
-
-
-def digest_of(path: Path) -> tuple[int, str]:
-    """Return size and digest of a file."""
-    found = digest_file(path)
-    return found.size, found.sha256

@@ -1,10 +1,9 @@
-"""How a file becomes a job: by a command, by the API, or dropped into ``pending`` by hand."""
+"""How a file becomes a job that somebody hands over: by a command, or by the API."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 import uuid
 from pathlib import Path
@@ -12,19 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from corrida.errors import AlreadyExists, InvalidData, InvalidName, NotFound
-from corrida.inference.jobs import ENDED, Job, Jobs
-from corrida.inference.spool import (
-    SUFFIXES,
-    Spool,
-    Stated,
-    being_written,
-    check_id,
-    digest_of,
-    id_for,
-    state_of,
-)
-from corrida.inference.telemetry import log
+from corrida.errors import AlreadyExists, InvalidData, NotFound
+from corrida.inference.foreign_files import digest_of, plain_name
+from corrida.inference.jobs import Job, Jobs
+from corrida.inference.options import check_options
+from corrida.inference.spool import SUFFIXES, Spool, check_id
 from corrida.runs.files import explained, fsync_dir
 
 if TYPE_CHECKING:
@@ -64,24 +55,35 @@ def submit_file(
 
     Raises:
         NotFound: there is no such file.
-        InvalidData: it is empty, too large, or none that can be scored.
+        InvalidData: it is empty, too large, or cannot be read.
         InvalidName: the id is outside the grammar.
         AlreadyExists: the id is taken by another file.
         StoreError: the spool cannot be written.
     """
     if not path.is_file():
-        raise NotFound(f"there is no file {path.name}; name one to score")
-    if path.stat().st_size > runner.limits.max_bytes:
-        _too_large(runner)
+        raise NotFound(f"there is no file {plain_name(path.name)}; name one to score")
+    if not os.access(path, os.R_OK):
+        raise InvalidData(f"{plain_name(path.name)} cannot be read: you have no rights to it")
+    _check_size(path.stat().st_size, runner)
     staged = spool.stage_path()
     with explained("copying the file into the spool", "choose another with --spool"):
         try:
-            shutil.copyfile(path, staged)
+            # What grows while it is copied must not fill the disk.
+            digest = digest_of(path, follow=True, copy=staged, most=runner.limits.max_bytes)
+            _check_size(digest[0], runner)
         except BaseException:
             staged.unlink(missing_ok=True)
             raise
         return submit_staged(
-            runner, jobs, spool, staged, path.name, analysis_id=analysis_id, source=source, **more
+            runner,
+            jobs,
+            spool,
+            staged,
+            path.name,
+            analysis_id=analysis_id,
+            source=source,
+            digest=digest,
+            **more,
         )
 
 
@@ -107,12 +109,13 @@ def submit_staged(
     SHA-256 of the file, where it is known.
     """
     try:
+        check_options(runner, alias or runner.limits.alias, options or {})
         job = _described(
             Job(
                 id=check_id(analysis_id) if analysis_id is not None else new_id(),
-                spool=spool.id, status="queued", alias=alias or runner.limits.alias, file=Path(name).name or "file",
+                spool=spool.id, status="queued", alias=alias or runner.limits.alias, file=plain_name(Path(name).name) or "file",
                 suffix=_suffix(name), size=0, sha256="", staged=staged.name, source=source, client=client,
-                webhook=webhook, options=msgspec.json.encode(dict(options or {})).decode(), created=time.time(),
+                webhook=webhook, options=msgspec.json.encode(dict(options or {}), order="sorted").decode(), created=time.time(),
             ),
             staged, digest, runner,
         )  # fmt: skip
@@ -160,103 +163,3 @@ def _check_size(size: int, runner: Runner) -> None:
 
 def _too_large(runner: Runner) -> None:
     raise InvalidData(f"the file is larger than {runner.limits.max_bytes:,} bytes; send it in parts")
-
-
-class Watcher:
-    """Makes jobs of files that people drop into ``pending``, once each, and not while they are being written."""
-
-    def __init__(self, runner: Runner, jobs: Jobs, spool: Spool) -> None:
-        self._runner, self._jobs, self._spool = runner, jobs, spool
-        self._seen: dict[str, tuple[Stated, float]] = {}
-        self._known: dict[str, Stated] = {}
-
-    def look(self) -> list[Job]:
-        """Make jobs of the files that are new and complete, and return them."""
-        made = []
-        there = set()
-        for path in self._spool.dropped():
-            there.add(path.name)
-            with contextlib.suppress(FileNotFoundError):  # a worker moved it meanwhile
-                state = state_of(path)
-                if state is None or self._known.get(path.name) == state or not self._settled(path, state):
-                    continue
-                job = self._take(path, state)
-                if job is not None:
-                    made.append(job)
-        for table in (self._seen, self._known):
-            for name in table.keys() - there:
-                table.pop(name)
-        return made
-
-    def _settled(self, path: Path, state: Stated) -> bool:
-        """Tell whether nobody writes to a file any more.
-
-        Where the system can say who has it open, a file that was closed is complete. Else, and for writers that close
-        and open again, it must have been left alone for a while. One that was renamed into the folder keeps the time of
-        its last change, and is taken at once.
-        """
-        if state.size == 0 or being_written(path):
-            self._seen.pop(path.name, None)
-            return False
-        wait = self._runner.limits.settle_seconds
-        if time.time() - state.changed / 1e9 > wait:
-            return True
-        before, since = self._seen.get(path.name, (None, 0.0))
-        if before != state:
-            self._seen[path.name] = (state, time.monotonic())
-            return wait <= 0
-        return time.monotonic() - since >= wait
-
-    def _take(self, path: Path, state: Stated) -> Job | None:
-        name = path.name
-        stem, suffix = path.stem, path.suffix.lower()
-        try:
-            job_id: str | None = check_id(stem)
-        except InvalidName:
-            job_id = None
-        if job_id is not None and suffix == path.suffix and self._is_known(job_id, path):
-            self._known[name] = state
-            return None
-        size, sha256 = digest_of(path)
-        if state_of(path) != state:
-            return None  # somebody wrote while we read
-        if size > self._runner.limits.max_bytes:
-            log("refused", file=name, message="the dropped file is larger than max_bytes")
-            self._known[name] = state
-            return None
-        return self._add(path, job_id or id_for(name, sha256), size, sha256)
-
-    def _is_known(self, job_id: str, path: Path) -> bool:
-        """Tell whether a file of this name is that of a job which goes on."""
-        try:
-            job = self._jobs.get(job_id)
-        except NotFound:
-            return False
-        return job.status not in ENDED and job.suffix == path.suffix
-
-    def _add(self, path: Path, job_id: str, size: int, sha256: str) -> Job | None:
-        job = Job(
-            id=job_id, spool=self._spool.id, status="queued", alias=self._runner.limits.alias, file=path.name,
-            suffix=path.suffix.lower(), size=size, sha256=sha256, source="drop", created=time.time(),
-        )  # fmt: skip
-        if path.name != job.id + job.suffix:
-            # Under its own name it would be in nobody's way, but the worker looks for it under the id.
-            job = msgspec.structs.replace(job, staged=f"../../pending/{path.name}")
-        try:
-            found, new = self._jobs.add(job)
-        except AlreadyExists:
-            other = id_for(path.name, sha256)
-            if other == job.id:
-                raise
-            log("renamed", file=path.name, analysis=other, message="the id was taken by another file")
-            return self._add(path, other, size, sha256)
-        if new:
-            log("picked up", analysis=found.id, file=path.name, size=size)
-            self._spool.place_input(found)
-            return found
-        # The same file again: it takes the place of its first copy, which holds the same bytes.
-        folder = {"processed": self._spool.processed}.get(found.status, self._spool.failed)
-        place = (folder if found.status in ENDED else self._spool.pending) / (found.id + found.suffix)
-        os.replace(path, place)  # noqa: PTH105
-        log("repeated", analysis=found.id, file=path.name, status=found.status)
-        return None

@@ -14,7 +14,9 @@ from anyio import to_thread
 from starlette.requests import ClientDisconnect
 
 from corrida.errors import CorridaError
+from corrida.inference.api_models import PARQUET
 from corrida.inference.intake import Limits, Received, check_length, receive
+from corrida.inference.options import read_options
 from corrida.inference.public_errors import Rejected
 from corrida.inference.submission import submit_staged
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from corrida.inference.service import Service
     from corrida.inference.webhooks import Webhooks
 
-PARQUET = "application/vnd.apache.parquet"
 _FILE_NAME = re.compile(r"""filename="?([^";]+)"?""")
 
 
@@ -41,7 +42,7 @@ class Uploads:
 
     async def take(
         self, request: Request, client: str | None, id_: str | None, webhook: str | None, name: str | None,
-        idempotency_key: str | None,
+        idempotency_key: str | None, options: str | None = None,
     ) -> Job:  # fmt: skip
         """Receive the file of a request and make a job of it.
 
@@ -52,6 +53,7 @@ class Uploads:
             webhook: whom to tell; a form may say it as well.
             name: of the file.
             idempotency_key: header of the request.
+            options: of the prediction, a JSON object; a form may say them as well.
 
         Raises:
             Rejected: it does not come in whole, or there is no room.
@@ -60,7 +62,7 @@ class Uploads:
         if self._places.locked():
             raise Rejected(503, "busy", "too many files are coming in at once; try again", retry_after=1)
         async with self._places:
-            return await self._take(request, client, id_, webhook, name, idempotency_key)
+            return await self._take(request, client, id_, webhook, name, idempotency_key, options)
 
     async def _take(
         self,
@@ -70,9 +72,11 @@ class Uploads:
         webhook: str | None,
         name: str | None,
         idempotency_key: str | None,
+        options: str | None,
     ) -> Job:
         spool = self._service.spool
-        if request.headers.get("content-encoding", "identity") != "identity":
+        encodings = ",".join(request.headers.getlist("content-encoding")) or "identity"
+        if {one.strip().lower() for one in encodings.split(",")} != {"identity"}:
             raise Rejected(415, "unsupported_media_type", "send the file as it is, without Content-Encoding")
         check_length(request.headers.get("content-length"), self._limits)
         staged = spool.stage_path()
@@ -81,14 +85,16 @@ class Uploads:
             received = await receive(request.stream(), kind, staged, self._limits)
         except ClientDisconnect:
             raise Rejected(400, "cut_off", "the upload was cut off; send the file again") from None
-        given = webhook or received.fields.get("webhook") or None
-        if given is not None and given != webhook:
-            try:
+        try:
+            id_ = _once("id", id_, received)
+            given = _once("webhook", webhook, received)
+            asked = read_options(_once("options", options, received))
+            if given is not None and given != webhook:
                 await to_thread.run_sync(self._webhooks.check, given)
-            except CorridaError:
-                with contextlib.suppress(OSError):
-                    os.unlink(staged)  # noqa: PTH108
-                raise
+        except CorridaError:
+            with contextlib.suppress(OSError):
+                os.unlink(staged)  # noqa: PTH108
+            raise
         submit = partial(
             submit_staged,
             self._service.runner,
@@ -96,13 +102,22 @@ class Uploads:
             spool,
             staged,
             _name_of(request, name, received),
-            analysis_id=id_ or received.fields.get("id") or _id_of_key(client, idempotency_key),
+            analysis_id=id_ or _id_of_key(client, idempotency_key),
             client=client,
             webhook=given,
+            options=asked,
             digest=(received.size, received.sha256),
         )
         job, _ = await to_thread.run_sync(submit)  # the file is its own from here on
         return job
+
+
+def _once(name: str, asked: str | None, received: Received) -> str | None:
+    """Return what the address or the form says of a field; where both do, they must agree."""
+    told = received.fields.get(name) or None
+    if asked is not None and told is not None and asked != told:
+        raise Rejected(422, "field_twice", f"the address and the form say two things of {name}; send it once")
+    return asked or told
 
 
 def _id_of_key(client: str | None, key: str | None) -> str | None:

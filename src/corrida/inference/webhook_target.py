@@ -25,6 +25,7 @@ _SPECIAL = (
     IPv4Network("192.88.99.0/24"),
     IPv6Network("64:ff9b:1::/48"),
     IPv6Network("100::/64"),
+    IPv6Network("fec0::/10"),
     IPv6Network("3fff::/20"),
     IPv6Network("5f00::/16"),
 )

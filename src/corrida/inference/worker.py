@@ -8,14 +8,22 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from sqlalchemy.exc import DBAPIError
+
+from corrida.errors import DatabaseError
 from corrida.inference.billing import BillingGateway, Ledger
+from corrida.inference.billing_http import gateway_of
 from corrida.inference.children import Children
+from corrida.inference.collector import Collector
+from corrida.inference.preload import Preloader
 from corrida.inference.queue import Executor, engine_config, queue_name, take_over, workflow_id
 from corrida.inference.service import Service
-from corrida.inference.submission import Watcher
+from corrida.inference.shadow import Shadows
+from corrida.inference.shadow_worker import ShadowWorker
 from corrida.inference.telemetry import log
+from corrida.inference.watcher import Watcher
 from corrida.inference.workflow import Steps, register
 
 if TYPE_CHECKING:
@@ -28,7 +36,10 @@ TAKE_OVER_SECONDS = 1.0
 LOST_SECONDS = 20.0
 SWEEP_SECONDS = 3600.0
 GRACE_SECONDS = 20.0
+_BILLING_SECONDS = 5.0
 _FOREVER = 10**9
+_PAUSE_SECONDS = 2.0
+_AGAIN = "CORRIDA_WORKER_BEGINS_ANEW"
 
 
 class Worker:
@@ -41,25 +52,32 @@ class Worker:
 
         Args:
             runner: places and limits.
-            gateway: what charges; the built-in ledger when None.
+            gateway: what is told of the charges of the ledger; that of the settings when None.
             executor_id: an id of one's own; a new one when None.
 
         Raises:
             Refused: a live worker has that id.
+            InvalidConfig: the gateway of the settings cannot be used.
         """
         limits = runner.limits
+        gateway = gateway or gateway_of(limits)
         self.service = Service(runner)
         self.runner = runner
         self.executor = Executor(self.service.database, self.service.spool, executor_id)
         memory = (limits.memory_mb or 0) * 1024 * 1024
         self.children = Children(limits.slots, runner.root, limits.time_limit, memory)
+        self.shadow = (
+            ShadowWorker(runner, self.service, self.children, self.executor.id) if limits.shadow else None
+        )
         self._stop = threading.Event()
         self._hurry = threading.Event()
-        steps = Steps(
+        self._steps = Steps(
             runner, self.service.jobs, self.service.spool, self.children,
-            gateway or Ledger(self.service.database), self.executor.id,
+            Ledger(self.service.database, onward=gateway is not None), self.executor.id,
         )  # fmt: skip
-        register(steps)
+        self.collector = None if gateway is None else Collector(self.service.database, gateway)
+        register(self._steps)
+        self._idle: set[str] = set()
 
     def run(self) -> int:
         """Work until SIGTERM or SIGINT; a second one, or 20 seconds, ends what still runs.
@@ -73,7 +91,7 @@ class Worker:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        # What the kernel says to who holds a lease on a file that is opened for writing; see spool.being_written.
+        # What the kernel says to who holds a lease on a file that is opened for writing; see foreign_files.being_written.
         signal.signal(signal.SIGIO, signal.SIG_IGN)
         service, limits = self.service, self.runner.limits
         taken = take_over(service.queue, service.spool, self.executor.id)
@@ -83,6 +101,11 @@ class Worker:
         DBOS.listen_queues([queue_name(service.spool.id)])
         DBOS.launch()
         log("started", executor=self.executor.id, slots=limits.slots, pid=os.getpid(), taken_over=len(taken))
+        Preloader(self.runner, self.children).start()
+        if self.shadow is not None:
+            self.shadow.start()
+        if self.collector is not None:
+            self.collector.start()
         self._attend()
         return self._end()
 
@@ -120,12 +143,16 @@ class Worker:
             # Others have our work, and our id is used up: begin anew under another.
             log("taken over", executor=self.executor.id)
             self.children.kill_all()
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+            if self.shadow is not None:
+                self.shadow.stop()
+            _begin_anew()
         for workflow in take_over(self.service.queue, self.service.spool, self.executor.id):
             log("took over", analysis=workflow.partition("#")[0], executor=self.executor.id)
 
     def _find_lost(self) -> None:
         """Put jobs back on the queue that no workflow works at: the engine gave up on one, or lost it."""
+        self._find_dropped()
+        self.service.queue.bound_delays(self.service.spool.id, self.runner.limits.retry_most_seconds)
         old = time.time() - LOST_SECONDS
         jobs = [job for job in self.service.jobs.unfinished(self.service.spool.id) if job.created < old]
         left = self.service.queue.left([workflow_id(job.id, job.attempt) for job in jobs])
@@ -133,10 +160,23 @@ class Worker:
             if workflow_id(job.id, job.attempt) in left and self.service.jobs.requeue(job):
                 log("requeued", analysis=job.id)
 
+    def _find_dropped(self) -> None:
+        """Put workflows back on the queue that are ours, and that no thread has executed at two looks in a row.
+
+        The engine lets go of one when it cannot write down that a step is done, as on a disk that is full for a moment.
+        """
+        queue = self.service.queue
+        idle = set(queue.executing(self.executor.id)) - self._steps.working
+        for workflow in idle & self._idle:
+            queue.give_back(workflow, queue_name(self.service.spool.id))
+            log("requeued", analysis=workflow.partition("#")[0])
+        self._idle = idle - self._idle
+
     def _sweep(self) -> None:
         live = set()
         for job in self.service.jobs.unfinished(self.service.spool.id):
             live |= {f"{job.id}.{job.claim}", f"{job.id}.{job.winner}", job.staged or ""}
+        live |= Shadows(self.service.database).live(self.service.spool.id)
         self.service.spool.sweep(live)
 
     def _end(self) -> int:
@@ -144,6 +184,8 @@ class Worker:
         from dbos import DBOS
 
         log("stopping", executor=self.executor.id)
+        if self.shadow is not None:
+            self.shadow.stop()  # what it leaves undone, the next worker with a shadow does
         done = threading.Event()
 
         def drain() -> None:
@@ -155,6 +197,8 @@ class Worker:
         while not done.wait(0.1) and not self._hurry.is_set() and time.monotonic() < end:
             pass
         self.children.kill_all()
+        if self.collector is not None:
+            self.collector.stop(_BILLING_SECONDS)
         log("stopped", executor=self.executor.id, drained=done.is_set())
         self.executor.leave()
         if not done.is_set():
@@ -162,6 +206,28 @@ class Worker:
         self.children.close()
         self.service.close()
         return 0
+
+
+def work(runner: Runner) -> int:
+    """Be a worker until SIGTERM or SIGINT, and return the exit code.
+
+    Raises:
+        CorridaError: it cannot begin. One that begins anew waits for a database that is away.
+    """
+    again = os.environ.pop(_AGAIN, None) is not None
+    try:
+        return Worker(runner).run()
+    except (DatabaseError, DBAPIError) as error:
+        if not again:
+            raise
+        log("waiting", step="begin", error=str(error).partition("\n")[0], seconds=_PAUSE_SECONDS)
+    time.sleep(_PAUSE_SECONDS)
+    return _begin_anew()
+
+
+def _begin_anew() -> NoReturn:
+    os.environ[_AGAIN] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
 def _ignore(value: object) -> None:

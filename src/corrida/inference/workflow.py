@@ -6,6 +6,7 @@ charges. After a kill the engine gives the workflow to another worker, which ski
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -21,12 +22,14 @@ from corrida.inference.jobs import ENDED, MOST_CLAIMS, Job, Jobs
 from corrida.inference.models import Model, resolve_model
 from corrida.inference.problems import CANCELLED, FILE_LOST, Failed, Problem, problem_of
 from corrida.inference.protocol import Score, Scored
-from corrida.inference.queue import WORKFLOW
+from corrida.inference.queue import WORKFLOW, workflow_id
+from corrida.inference.report_text import unit_of
 from corrida.inference.retry import Retries, wait_before_next
+from corrida.inference.shadow_worker import plan_shadow
 from corrida.inference.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from corrida.inference.children import Children
@@ -53,6 +56,17 @@ class Steps:
         self._runner, self._jobs, self._spool = runner, jobs, spool
         self._children, self._gateway, self._executor = children, gateway, executor
         self._stopping = children.closing
+        self.working: set[str] = set()
+        """Ids of the workflows that a thread of this process executes."""
+
+    @contextlib.contextmanager
+    def at_work(self, workflow: str) -> Iterator[None]:
+        """Tell for the length of a block that a thread executes a workflow."""
+        self.working.add(workflow)
+        try:
+            yield
+        finally:
+            self.working.discard(workflow)
 
     # -- infer ----------------------------------------------------------------------------------------------
 
@@ -111,6 +125,8 @@ class Steps:
     def _model(self, job: Job) -> tuple[Model, Job]:
         """Return the run that scores this job: the one it had from its first claim on, else that of the alias now."""
         model = resolve_model(self._runner.store, job.run_id or f"@{job.alias}")
+        if job.run_id is None and self._runner.limits.shadow is not None:
+            plan_shadow(self._runner, self._jobs.database, job, model)
         found = self._jobs.set_model(job, model.run_id, model.digest, model.pipeline)
         if found is None:
             raise Failed(Problem(code=SUPERSEDED, message="another worker has taken it over"))
@@ -214,9 +230,10 @@ def register(steps: Steps) -> Callable[[str, int], str]:
     # Without a limit of the engine's own: claims are counted in the job, where people see them.
     @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
     def analyse(job_id: str, attempt: int) -> str:
-        DBOS.run_step({"name": "infer"}, steps.infer, job_id, attempt)
-        ended = DBOS.run_step({"name": "publish"}, steps.publish, job_id)
-        DBOS.run_step({"name": "charge"}, steps.charge, job_id)
+        with steps.at_work(workflow_id(job_id, attempt)):
+            DBOS.run_step({"name": "infer"}, steps.infer, job_id, attempt)
+            ended = DBOS.run_step({"name": "publish"}, steps.publish, job_id)
+            DBOS.run_step({"name": "charge"}, steps.charge, job_id)
         return ended
 
     return analyse
@@ -234,7 +251,7 @@ def describe(job: Job) -> dict[str, Any]:
         "source": job.source, "created": job.created, "started": job.started, "ended": job.ended,
         "attempt": job.tries + (job.status not in {"queued", "failed"}), "run": job.run_id,
         "run_digest": job.run_digest, "pipeline": job.pipeline, "alias": job.alias, "rows": job.rows,
-        "scored": job.scored, "progress": job.progress, "charged": job.charged,
+        "scored": job.scored, "unit": unit_of(job.report), "progress": job.progress, "charged": job.charged,
         "error": {"code": job.code, "message": job.message} if job.code else None,
     }  # fmt: skip
     return {key: value for key, value in shown.items() if value is not None}

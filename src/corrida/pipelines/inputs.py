@@ -164,15 +164,24 @@ def rows_named(path: Path, rows: Sequence[int]) -> str:
     numbers: Iterable[int] = [row + 1 for row in few]
     word = "row"
     if suffix in _DELIMITERS:
-        wanted, word = set(few), "line"
-        records = (line for line, fields in _records(path, _DELIMITERS[suffix]) if fields)
-        next(records)
-        numbers = [line for row, line in enumerate(records) if row in wanted]
+        try:
+            lines = _lines_of(path, _DELIMITERS[suffix], few)
+        except (UnicodeDecodeError, InvalidData):  # it was read more leniently than that
+            lines = []
+        if len(lines) == len(few):
+            numbers, word = lines, "line"
     elif suffix in {".jsonl", ".ndjson"}:
         word = "line"
         lines = [number for number, line in enumerate(path.read_bytes().splitlines(), 1) if line.strip()]
         numbers = [lines[row] for row in few]
     return f"{word} {', '.join(str(number) for number in numbers)}{more}"
+
+
+def _lines_of(path: Path, delimiter: str, rows: Sequence[int]) -> list[int]:
+    wanted = set(rows)
+    records = (line for line, fields in _records(path, delimiter) if fields)
+    next(records, None)
+    return [line for row, line in enumerate(records) if row in wanted]
 
 
 def suggest(name: str, names: Iterable[str]) -> str:

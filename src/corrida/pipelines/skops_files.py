@@ -6,6 +6,8 @@ beyond its own are trusted stands here, in our code: what a file says of itself 
 
 from __future__ import annotations
 
+import sys
+from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any, Final
 
 from corrida.errors import DamagedRun, MissingExtra
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "skops"
 LIBRARIES: Final = ("scikit-learn", "skops", "numpy")
+_ARRAY_LIBRARIES: Final = ("torch", "cupy", "dask", "jax")
 # Parts of trees and boosted trees: arrays with names. They hold numbers, and call nothing when they are built.
 TRUSTED: Final = frozenset(
     {
@@ -33,10 +36,7 @@ def write_estimator(estimator: Any, file: Path) -> None:
     Raises:
         MissingExtra: skops is not installed.
     """
-    try:
-        import skops.io as sio
-    except ImportError:
-        raise MissingExtra("models are saved by skops; pip install 'corrida[risk]'") from None
+    sio = _skops("models are saved by skops; pip install 'corrida[risk]'")
     sio.dump(estimator, file)
 
 
@@ -51,10 +51,7 @@ def read_estimator(file: Path, *, trusted: Sequence[str] = ()) -> Any:
         DamagedRun: the file cannot be read, or is made of types that no model of ours has.
         MissingExtra: skops is not installed.
     """
-    try:
-        import skops.io as sio
-    except ImportError:
-        raise MissingExtra("models are read by skops; pip install 'corrida[risk]'") from None
+    sio = _skops("models are read by skops; pip install 'corrida[risk]'")
     allowed = TRUSTED | frozenset(trusted)
     name = f"models/{file.parent.name}/{file.name}"
     try:
@@ -65,3 +62,31 @@ def read_estimator(file: Path, *, trusted: Sequence[str] = ()) -> Any:
     if unknown:
         raise DamagedRun(f"{name} is made of {unknown[0]}, which no model of corrida is; it is not loaded")
     return found
+
+
+def _skops(without: str) -> Any:
+    """Import skops, which imports every module of scikit-learn, and by these each array library that is installed.
+
+    None of those is needed for what is written here, and torch alone takes a second and 200 MB in each process that scores.
+
+    Raises:
+        MissingExtra: skops is not installed.
+    """
+    absent = _Absent()
+    sys.meta_path.insert(0, absent)
+    try:
+        import skops.io as sio
+    except ImportError:
+        raise MissingExtra(without) from None
+    finally:
+        sys.meta_path.remove(absent)
+    return sio
+
+
+class _Absent(MetaPathFinder):
+    """Says of the array libraries that they are not installed."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Look for nothing else."""
+        if fullname in _ARRAY_LIBRARIES:
+            raise ModuleNotFoundError(f"{fullname} is not needed here", name=fullname)

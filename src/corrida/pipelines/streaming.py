@@ -18,8 +18,9 @@ class ScoreReport(msgspec.Struct, kw_only=True):
     """What is to be said of a scored file.
 
     Attributes:
-        rows: of the file.
+        rows: of the file; where the answers are no rows of the file, answers.
         scored: of them.
+        unit: what is counted: ``rows`` of the file, or what the answers are, such as ``forecasts``.
         not_scored: the others, by reason.
         classes: scored rows by class.
         rules: rows that a rule caught, by rule.
@@ -27,12 +28,15 @@ class ScoreReport(msgspec.Struct, kw_only=True):
             columns that were not used.
         reading: how the file was read.
         history: rows that were known of earlier ones.
-        drift: how far each feature stands from training (population stability index).
+        drift: how far each feature stands from training.
+        drift_measure: ``psi`` is the population stability index; ``level`` is how far the level of a series moved, in
+            changes that were usual in training.
         seconds: of work, by step.
     """
 
     rows: int = 0
     scored: int = 0
+    unit: str = "rows"
     not_scored: dict[str, int] = {}
     classes: dict[str, int] = {}
     rules: dict[str, int] = {}
@@ -40,11 +44,14 @@ class ScoreReport(msgspec.Struct, kw_only=True):
     reading: dict[str, str] = {}
     history: dict[str, int] = {}
     drift: dict[str, float] = {}
+    drift_measure: str = "psi"
     seconds: dict[str, float] = {}
 
 
 class ScoreStream(Protocol):
     """The scored rows of a file: frames in its order, with ``row`` = 1 to n and none missing.
+
+    Where the answers are no rows of the file, as of forecasts, the ``unit`` of the report says so; ``row`` then counts answers.
 
     Attributes:
         report: complete once all frames were taken.

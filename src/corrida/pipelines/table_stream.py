@@ -59,11 +59,12 @@ class TableStream(Protocol):
         """How the file is read, for a report."""
         ...
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def chunks(self, columns: Sequence[str], called: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the records in their order.
 
         Args:
             columns: of the header, the ones that are wanted.
+            called: names under which they come out; their own by default.
 
         Returns:
             Frames with ``row`` (1 is the first record), ``problem`` (null, or why the record cannot be read) and the
@@ -126,7 +127,7 @@ class CsvStream:
         """How the file is read."""
         return {"encoding": self.encoding, "delimiter": _DELIMITERS[self.delimiter]}
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def chunks(self, columns: Sequence[str], called: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the records; see :class:`TableStream`."""
         places = [f"c{self.header.index(name)}" for name in columns]
         row = 0
@@ -141,7 +142,7 @@ class CsvStream:
                 raise InvalidData(
                     f"{shown(self.path)}: there are more than {self._max_rows:,} rows, which is the limit."
                 )
-            yield frame.rename(dict(zip(places, columns, strict=True))).with_columns(
+            yield frame.rename(dict(zip(places, called or columns, strict=True))).with_columns(
                 pl.int_range(row + 1, row + 1 + pl.len(), dtype=pl.UInt32).alias(ROW)
             )
             row += frame.height
@@ -286,11 +287,22 @@ class TypedStream:
         """How the file is read."""
         return {"format": self.path.suffix.lower().removeprefix(".")}
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def chunks(self, columns: Sequence[str], called: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the records; see :class:`TableStream`."""
+        for name in columns:
+            if (kind := self.sample[name].dtype).is_nested() or kind in {pl.Binary, pl.Object}:
+                raise InvalidData(
+                    f"{shown(self.path)}: the column {name!r} holds {kind} in each row; one text or number is needed."
+                )
+        wanted = [pl.col(one).alias(name) for one, name in zip(columns, called or columns, strict=True)]
         row = 0
         while True:
-            frame = self._table.select(list(columns)).slice(row, _PIECE).collect()
+            try:
+                frame = self._table.select(wanted).slice(row, _PIECE).collect()
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise InvalidData(
+                    f"{shown(self.path)}: it cannot be read from row {row + 1:,} on; write it again."
+                ) from error
             if frame.height == 0:
                 return
             if self._max_rows is not None and row + frame.height > self._max_rows:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from corrida.errors import AliasNotFound, RunNotFound
+from corrida.errors import AliasNotFound, DamagedRun, RunNotFound
 from corrida.runs import layout
 from corrida.runs.annotations import author, timestamp, utc_now
 from corrida.runs.files import atomic_write, explained, locked, read_lines
@@ -20,7 +20,14 @@ DEFAULT_ALIAS = "production"
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """One line of aliases.jsonl; ``run`` is None when the alias was taken away, ``demotion`` true on the way back."""
+    """One line of aliases.jsonl.
+
+    Attributes:
+        alias, run: what points where; ``run`` is None when the alias was taken away.
+        time, author, reason: when, by whom and why.
+        demotion: it is on the way back.
+        digest: the seal of the run's run.json, which stands for all its files; None of lines that do not say it.
+    """
 
     alias: str
     run: str | None
@@ -28,6 +35,7 @@ class Promotion(msgspec.Struct, frozen=True):
     author: str
     reason: str | None = None
     demotion: bool = False
+    digest: str | None = None
 
 
 def history(root: Path, alias: str | None = None) -> list[Promotion]:
@@ -81,7 +89,7 @@ def promote(root: Path, run_id: str, alias: str = DEFAULT_ALIAS, reason: str | N
     with _alone(root):
         if not (root / run_id).is_dir():
             raise RunNotFound(f"the run {run_id} was removed in this moment; promote another")
-        return _append(root, promotion)
+        return _append(root, msgspec.structs.replace(promotion, digest=_seal_of(root / run_id)))
 
 
 def demote(root: Path, alias: str = DEFAULT_ALIAS, reason: str | None = None) -> Promotion:
@@ -91,9 +99,20 @@ def demote(root: Path, alias: str = DEFAULT_ALIAS, reason: str | None = None) ->
         AliasNotFound: no run carries it.
     """
     with _alone(root):
-        return _append(
-            root, Promotion(alias, _before(root, alias), utc_now(), author(), reason, demotion=True)
+        run = _before(root, alias)
+        # What was promoted then is what comes back, and not what became of the run since.
+        digest = (
+            next((p.digest for p in reversed(history(root, alias)) if p.run == run), None) if run else None
         )
+        return _append(root, Promotion(alias, run, utc_now(), author(), reason, demotion=True, digest=digest))
+
+
+def _seal_of(run_dir: Path) -> str | None:
+    from corrida.runs.run_file import read_run_file
+
+    with contextlib.suppress(DamagedRun):
+        return read_run_file(run_dir).seal
+    return None
 
 
 def _before(root: Path, alias: str) -> str | None:

@@ -49,7 +49,7 @@ def pages_beside(
         """Return both as one, and what ends the pages that are sent without an end."""
         limits = service.runner.limits
         keys = Keys(service.database)
-        viewer = create_viewer(project, runner=lambda: service.runner)
+        viewer = create_viewer(project, runner=lambda: service.runner, warm=False)
         pages: ASGIApp = viewer
         if not is_loopback(limits.host) or limits.hosts or keys.any():
             pages = Entrance(viewer, viewer.state.pages, keys.find)

@@ -90,7 +90,12 @@ FormHandler = Callable[[Site, "Request", Mapping[str, str]], Response]
 
 
 def create_viewer(
-    project: Project, *, base: str = "", write: bool = False, runner: Callable[[], Runner] | None = None
+    project: Project,
+    *,
+    base: str = "",
+    write: bool = False,
+    runner: Callable[[], Runner] | None = None,
+    warm: bool = True,
 ) -> Starlette:
     """Return the viewer of a project's store; :class:`corrida.web.guard.Guard` goes before it.
 
@@ -99,6 +104,7 @@ def create_viewer(
         base: what stands before every path.
         write: whether the pages may promote, demote and restore.
         runner: tells where the jobs are; the settings of the project when None.
+        warm: whether what most pages need is loaded before it is asked for.
     """
     from corrida.inference.job_reader import JobReader
     from corrida.inference.settings import runner_of

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,7 @@ class World:
 
     def __init__(self, root: Path, address: str, corrida: Any) -> None:
         self.root, self.address, self._corrida = root, address, corrida
+        self._service: Service | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
         self._logs: dict[int, Path] = {}
         (root / "distance.py").write_text(PIPELINE, encoding="utf-8")
@@ -106,7 +107,6 @@ class World:
             (root / "train.csv").write_text("x\n" + values, encoding="utf-8")
             corrida("run", "distance", "--data", "train.csv", "--run-id", name)
         corrida("promote", "one")
-        self._service: Service | None = None
 
     def settings(self, **serve: Any) -> None:
         serve = {
@@ -122,7 +122,7 @@ class World:
             '[pipelines.distance]\nuses = "distance:pipeline"\n[serve]\n' + "\n".join(lines) + "\n",
             encoding="utf-8",
         )
-        self._service = None
+        self._close()
 
     @property
     def service(self) -> Service:
@@ -141,13 +141,21 @@ class World:
         self.service.submit(path, analysis_id=job_id)
         return job_id
 
-    def worker(self, *arguments: str, script: str | None = None) -> subprocess.Popen[bytes]:
-        """Start a worker; ``script`` is Python that runs before it, to bring about what rarely happens."""
+    def worker(
+        self, *arguments: str, script: str | None = None, within: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker.
+
+        Args:
+            arguments: of the command.
+            script: Python that runs before it, to bring about what rarely happens.
+            within: a command that starts it elsewhere, as on another machine.
+        """
         code = (script or "") + "\nfrom corrida.cli.main import main\nmain()"
         log = self.root / f"worker{len(self.workers)}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-c", code, "worker", *arguments], cwd=self.root, stdout=out, stderr=out,
+                [*within, sys.executable, "-c", code, "worker", *arguments], cwd=self.root, stdout=out, stderr=out,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self.workers.append(process)
@@ -189,7 +197,11 @@ class World:
         self.until(lambda: self.status(job_id) == "running")
 
     def started(self, worker: subprocess.Popen[bytes]) -> None:
-        self.until(lambda: any(line["event"] == "started" for line in self.log_of(worker)))
+        def said() -> bool:
+            assert worker.poll() is None, self.story()
+            return any(line["event"] == "started" for line in self.log_of(worker))
+
+        self.until(said)
 
     def story(self) -> str:
         """What every worker said, for a failed assertion."""
@@ -215,13 +227,44 @@ class World:
                     found.append(process)
         return found
 
+    def processes(self) -> list[psutil.Process]:
+        """Return every process that works in this project, but for the test itself."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.pid != os.getpid() and process.cwd() == str(self.root):
+                    found.append(process)
+        return found
+
     def end(self) -> None:
         for process in self.workers:
             if process.poll() is None:
                 process.kill()
             process.wait()
+        self._close()
+
+    def _close(self) -> None:
         if self._service is not None:
             self._service.close()
+        self._service = None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes machines of their own where none can be made: it would test something else."""
+    needing = [item for item in items if item.get_closest_marker("namespaces")]
+    if needing and not _namespaces_allowed():
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in needing]
+
+
+def _namespaces_allowed() -> bool:
+    command = (
+        "unshare --net --pid --uts --mount --fork --mount-proc ip link add here type veth peer name there"
+    )
+    try:
+        return subprocess.run(command.split(), capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="session")

@@ -115,7 +115,7 @@ def test_only_the_dead_are_taken_over(world):
     world.release("slow")
     assert world.ended("slow") == ["processed"]
     assert world.service.jobs.get("slow").claims == 1
-    assert [line["event"] for line in world.log_of(second)] == ["started"]
+    assert {line["event"] for line in world.log_of(second)} <= {"started", "loaded"}
     with world.service.database.reading() as connection:
         assert len(connection.execute(sa.select(executors.c.id)).all()) == 2
     assert first.poll() is None
@@ -317,6 +317,36 @@ def test_a_worker_that_is_told_to_stop_finishes_what_runs_and_in_a_hurry_gives_i
     world.worker()
     assert world.ended("second") == ["cancelled"]
     assert world.service.jobs.get("second").tries == 0
+
+
+STOP = """
+import importlib, os, signal
+module, _, name = {place!r}.partition(":")
+owner = importlib.import_module(module)
+real = getattr(owner, name)
+
+def stopped(*arguments, **named):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return real(*arguments, **named)
+
+setattr(owner, name, stopped)
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "corrida.project:find_project",
+        "corrida.inference.worker:Service",
+        "corrida.inference.worker:take_over",
+    ],
+)
+def test_a_worker_that_is_told_to_stop_while_it_starts_ends_in_peace(small, place):
+    small.submit("waits", "1,")
+    worker = small.worker(script=STOP.format(place=place))
+    assert worker.wait(60) == 0, small.story()
+    assert "Traceback" not in small.story()
+    assert small.status("waits") in {"queued", "running", "processed"}
 
 
 def test_a_job_whose_workflow_the_engine_lost_is_put_on_the_queue_again(world, monkeypatch):

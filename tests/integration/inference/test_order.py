@@ -34,7 +34,7 @@ def score_here(world, job, token):
     predictor = scoring.load_scorer(model, world.root)
     request = Score(
         file=str(world.service.spool.input_path(job)), sha256=job.sha256,
-        work=str(world.service.spool.work_folder(job.id, token)), stamp={"analysis_id": job.id}, options={},
+        work=str(world.service.spool.work_folder(job.id, token)), stamp={"analysis_id": job.id, "run": {"pipeline": model.pipeline}}, options={},
         max_bytes=10**6, max_rows=100, inline_rows=10,
     )  # fmt: skip
     report, digest = scoring.score_file(predictor, request, lambda rows: None)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 
+import httpx2
 import psycopg
 import pytest
 from tests.integration.inference.conftest import World, fresh_database, kill
+from tests.integration.inference.test_serve import Served
 from tests.postgres_server import Server
 
 from corrida.inference.queue import Executor, take_over
@@ -16,6 +24,7 @@ from corrida.inference.settings import runner_of
 from corrida.project import find_project
 
 pytestmark = pytest.mark.slow
+FULL = os.environ.get("CORRIDA_CHAOS") == "full"
 
 
 @pytest.fixture
@@ -25,25 +34,90 @@ def own_server():
     started.stop()
 
 
-def test_a_restart_of_the_server_under_load_loses_nothing(project: Path, corrida, monkeypatch, own_server):
+SUBMIT = """
+import sys, time
+from pathlib import Path
+from corrida.inference.service import Service
+from corrida.inference.settings import runner_of
+from corrida.project import find_project
+who, files = sys.argv[1], int(sys.argv[2])
+service = Service(runner_of(find_project()))
+for number in range(files):
+    path = Path(f"up-{who}.csv")
+    path.write_text(f"x,do\\n{number},\\n")
+    service.submit(path, analysis_id=f"{who}-{number}")
+    time.sleep(0.1)
+"""
+
+
+def post_files(address, files, answers):
+    """Send files to the API, each until it is taken."""
+    with httpx2.Client(base_url=address, timeout=60, trust_env=False) as http:
+        for number in range(files):
+            while True:
+                answer = http.post(f"/v1/analyses?id=api-{number}", content=f"x,do\n{number},\n")
+                answers.append(answer.status_code)
+                if answer.status_code in {200, 202}:
+                    break
+                time.sleep(0.2)
+            time.sleep(0.1)
+
+
+def test_restarts_of_the_server_under_load_lose_nothing(project: Path, corrida, monkeypatch, own_server):
+    """Stopped in order, killed, and gone for a while, under submitters, the API and two workers."""
+    files, gone = (100, 20.0) if FULL else (30, 3.0)
     world = World(project, fresh_database(own_server, monkeypatch), corrida)
+    answers: list[int] = []
     try:
         worker = world.worker()
-        names = [world.submit(f"job{number}", f"{number},") for number in range(24)]
+        served = Served(world)
         held = world.held("held")
-        world.until(lambda: world.status("job0") == "processed")
-        own_server.restart(pause=1.5)
-        time.sleep(2)
+        world.running("held")
+        submitters = [
+            subprocess.Popen([sys.executable, "-c", SUBMIT, who, str(files)], cwd=world.root) for who in "ab"
+        ]
+        client = threading.Thread(target=post_files, args=(served.address, files, answers))
+        client.start()
+        first = {"a-0", "b-0", "api-0"}
+        world.until(lambda: first <= {job.id for job in world.service.jobs.list(limit=500)})
+        own_server.restart(how=signal.SIGINT)
+        time.sleep(1.5)
         own_server.restart()
+        time.sleep(1.5)
+        own_server.restart(pause=gone)
+        back = time.monotonic()
+        assert [submitter.wait(120) for submitter in submitters] == [0, 0]
+        client.join(120)
+        assert not client.is_alive()
         world.release("held")
-        assert world.ended(*names, held) == ["processed"] * 25
-        world.until(lambda: world.charged() == sorted([*names, held]))
+        names = [f"{who}-{number}" for who in ("a", "b", "api") for number in range(files)]
+        assert world.ended(*names, held) == ["processed"] * (3 * files + 1)
+        print(
+            f"all ended {time.monotonic() - back:.1f} s after the server was back; answers {Counter(answers)}"
+        )
+        assert set(answers) <= {200, 202, 503}
+        world.until(lambda: len(world.charged()) >= len(names) + 1)
+        assert world.charged() == sorted([*names, held])
         assert world.names("pending") == world.names("failed") == []
+        for name in names:
+            endings = [e.event for e in world.service.jobs.events(name)]
+            assert endings.count("settled") == endings.count("processed") == endings.count("charged") == 1
+            x = int(name.partition("-")[2])
+            assert world.result(name)["rows"] == [{"x": x, "do": None, "distance": abs(x - 2.0)}]
         assert worker.poll() is None
-        after = world.submit("after", "1,")
-        assert world.ended(after) == ["processed"]
+        assert "worker ended" not in served.story()
+        served.http.close()
+        served.process.stdout.close()
     finally:
         world.end()
+
+
+def cut_locks(server):
+    """End the connections of all workers that hold a lock."""
+    with psycopg.connect(**server.settings("postgres"), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
 
 
 def test_a_worker_that_lost_its_lock_takes_it_again_unless_others_were_faster(world_on_postgres, server):
@@ -51,10 +125,7 @@ def test_a_worker_that_lost_its_lock_takes_it_again_unless_others_were_faster(wo
     executor = Executor(service.database, service.spool)
 
     def cut():
-        with psycopg.connect(**server.settings("postgres"), autocommit=True) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-            )
+        cut_locks(server)
 
     cut()
     assert not executor.lock.held()
@@ -67,6 +138,24 @@ def test_a_worker_that_lost_its_lock_takes_it_again_unless_others_were_faster(wo
     take_over(service.queue, service.spool)  # others find the lock free
     assert executor.taken_over()
     executor.leave()
+
+
+def test_what_a_worker_takes_before_it_notices_that_it_was_taken_over_is_not_lost(world_on_postgres, server):
+    world = world_on_postgres
+    world.service  # noqa: B018 - lays out
+    late = "import corrida.inference.worker as w\nw.TAKE_OVER_SECONDS = 4.0\n"
+    worker = world.worker("--slots", "1", script=late)
+    world.started(worker)
+    time.sleep(0.5)  # it has looked once
+    cut_locks(server)
+    take_over(world.service.queue, world.service.spool)  # others find the lock free
+    world.held("late")
+    world.running("late")
+    world.until(lambda: any(line["event"] == "taken over" for line in world.log_of(worker)), 20)
+    world.release("late")
+    assert world.ended("late", seconds=40) == ["processed"]
+    assert world.service.jobs.get("late").claims == 2
+    assert worker.poll() is None
 
 
 def test_two_machines_with_folders_of_their_own_share_a_database(world_on_postgres):

@@ -164,7 +164,7 @@ def test_the_worker_is_started_again_and_everybody_ends_with_the_server(small, s
     answer = served.http.post("/v1/analyses?wait=80", content="x,do\n5,\n")
     assert answer.json()["status"] == "processed", served.story()
     below = served.below()
-    assert len(below) == 2  # a worker and its child
+    assert len(below) == 3  # a worker, a child, and the keeper of this
     kill(served.process)  # not even this leaves anybody behind
     _, alive = psutil.wait_procs(below, timeout=20)
     assert alive == []

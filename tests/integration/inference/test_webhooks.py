@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
+import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from corrida.errors import InvalidConfig
-from corrida.inference import webhook_target
+from corrida.inference import webhook_target, webhooks
 from corrida.inference.outbox import Outbox
 from corrida.inference.retry import Retries
 from corrida.inference.webhooks import Webhooks, sign, webhook_secret
 
 
 class Receiver:
-    """A server that takes webhooks; it answers what ``answers`` says, in turn, and then 204."""
+    """A server that takes webhooks; it answers what ``answers`` says, in turn, and then 204.
 
-    def __init__(self, *answers: int) -> None:
+    An answer is a status, or what is done instead of answering: it is called with the open connection.
+    """
+
+    def __init__(self, *answers: int | Callable[[socket.socket], None]) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         waiting = list(answers)
         receiver = self
@@ -30,6 +36,11 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                 status = waiting.pop(0) if waiting else 204
+                if callable(status):
+                    with contextlib.suppress(OSError):
+                        status(self.connection)
+                    self.close_connection = True
+                    return
                 self.send_response(status)
                 self.send_header("location", "http://127.0.0.1:1/elsewhere")
                 self.end_headers()
@@ -38,6 +49,7 @@ class Receiver:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
@@ -199,3 +211,170 @@ def test_networks_that_are_none_are_refused(small):
     small.settings(webhook_allow=["inside.example"])
     with pytest.raises(InvalidConfig, match=r"webhook_allow: 'inside.example' is no network"):
         runner_of(find_project(small.root))
+
+
+def begun(world, receiver, *, calls=1):
+    """Send until the receiver has been called, then stop as a server does that is told to; return how long that took."""
+
+    async def story():
+        sender = Webhooks(world.service)
+        task = asyncio.create_task(sender.run(0.01))
+        async with asyncio.timeout(30):
+            while len(receiver.got) < calls:  # noqa: ASYNC110 - another thread changes it
+                await asyncio.sleep(0.01)
+        began = time.monotonic()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return time.monotonic() - began
+
+    return asyncio.run(story())
+
+
+def answers_late(connection):
+    time.sleep(0.7)
+    connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+def drips(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X-Slow: 1\r\n")
+        time.sleep(0.05)
+
+
+def pours(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+
+
+def pours_headers(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X-Long: " + b"x" * 60_000 + b"\r\n")
+
+
+def says_nothing(connection):
+    connection.recv(1)  # until the other side hangs up
+
+
+def test_a_server_that_stops_writes_down_what_came_of_a_webhook_under_way(small):
+    small.settings(webhook_allow=["127.0.0.1"])
+    with receiving(answers_late) as receiver:
+        ended(small, "a1", f"http://127.0.0.1:{receiver.port}/")
+        assert begun(small, receiver) < 4
+    (delivery,) = Outbox(small.service.database).of("a1")
+    assert (delivery.status, delivery.tries) == ("delivered", 1)
+
+
+def test_a_server_that_stops_gives_back_a_webhook_that_nobody_answers(small, monkeypatch):
+    small.settings(webhook_allow=["127.0.0.1"])
+    monkeypatch.setattr(webhooks, "GRACE_SECONDS", 0.3)
+    with receiving(says_nothing) as receiver:
+        ended(small, "a1", f"http://127.0.0.1:{receiver.port}/")
+        assert begun(small, receiver) < 4
+        (delivery,) = Outbox(small.service.database).of("a1")
+        assert (delivery.status, delivery.said) == ("waiting", "the server stopped before the answer")
+        assert delivery.due - time.time() < 6  # and not the minute after which it would be taken for dead
+        assert send_until(small, "a1", "delivered").tries == 2
+    assert [headers["webhook-id"] for _, headers, _ in receiver.got] == ["a1.1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(drips, "no answer within 0.5 s"), (says_nothing, "no answer within 0.5 s"), (pours_headers, "no connection")],
+)  # fmt: skip
+def test_a_receiver_that_never_ends_its_answer_is_left(small, monkeypatch, answer, said):
+    small.settings(webhook_allow=["127.0.0.1"])
+    monkeypatch.setattr(webhooks, "TRY_SECONDS", 0.5)
+    with receiving(answer) as receiver:
+        ended(small, "a1", f"http://127.0.0.1:{receiver.port}/")
+        began = time.monotonic()
+        delivery = send_until(small, "a1", "given_up", attempts=1)
+        assert time.monotonic() - began < 5
+    assert said in delivery.said
+
+
+def test_the_body_of_an_answer_is_not_read(small):
+    small.settings(webhook_allow=["127.0.0.1"])
+    with receiving(pours) as receiver:
+        ended(small, "a1", f"http://127.0.0.1:{receiver.port}/")
+        assert send_until(small, "a1", "delivered").tries == 1
+
+
+def test_receivers_and_names_that_are_slow_keep_no_others_waiting(small, monkeypatch):
+    small.settings(webhook_allow=["127.0.0.0/8"])
+    resolve = webhook_target._resolve
+    release = threading.Event()
+
+    def slow(host, port):
+        if host == "nobody.example":
+            release.wait(60)
+        return resolve("127.0.0.1" if host.endswith(".example") else host, port)
+
+    monkeypatch.setattr(webhook_target, "_resolve", slow)
+    try:
+        with receiving(*[says_nothing] * 40) as receiver, receiving() as other:
+            for number in range(20):
+                ended(small, f"slow{number}", f"http://slow.example:{receiver.port}/")
+                ended(small, f"lost{number}", f"http://nobody.example:{receiver.port}/")
+            monkeypatch.setattr(webhooks, "GRACE_SECONDS", 0.1)
+            monkeypatch.setattr(webhooks, "IDLE_SECONDS", 60.0)
+            monkeypatch.setattr(webhooks, "TRY_SECONDS", 60.0)
+            began = time.monotonic()
+            ended(small, "quick", f"http://127.0.0.1:{other.port}/")
+            assert send_until(small, "quick", "delivered").tries == 1
+            assert time.monotonic() - began < 30  # half the time that one try may take
+            release.set()
+    finally:
+        release.set()
+
+
+def test_a_name_with_an_address_inside_is_refused_whatever_else_it_stands_for(small, monkeypatch):
+    with receiving() as receiver:
+        for number, addresses in enumerate(
+            (["8.8.8.8", "127.0.0.1"], ["::ffff:127.0.0.1"], ["64:ff9b::7f00:1"])
+        ):
+            ended(small, f"a{number}", f"http://hooks{number}.example:{receiver.port}/")
+            monkeypatch.setattr(webhook_target, "_resolve", lambda host, port, found=addresses: found)
+            assert "not public" in send_until(small, f"a{number}", "given_up").said
+    assert receiver.got == []
+
+
+def test_a_redirection_to_this_machine_is_not_followed(small):
+    """The receiver is allowed; where it points to would be, too, and still nobody goes there."""
+    small.settings(webhook_allow=["127.0.0.1"])
+    with receiving() as inside:
+
+        def points(connection):
+            connection.sendall(
+                f"HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:{inside.port}/\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+
+        with receiving(points) as receiver:
+            ended(small, "a1", f"http://127.0.0.1:{receiver.port}/")
+            assert send_until(small, "a1", "given_up", attempts=1).said == "status 307"
+    assert inside.got == []
+
+
+def test_each_try_is_signed_with_its_own_time(small):
+    """A receiver refuses what is older than a few minutes; a try after an hour must not look like a replay."""
+    small.settings(webhook_allow=["127.0.0.1"])
+    with receiving(500) as receiver:
+        ended(small, "a1", f"http://127.0.0.1:{receiver.port}/")
+        begun(small, receiver)
+        with small.service.database.transaction() as connection:
+            connection.exec_driver_sql("UPDATE corrida_deliveries SET due = 0")  # rather than wait for it
+        time.sleep(1.1)
+        send_until(small, "a1", "delivered")
+    first, second = (int(headers["webhook-timestamp"]) for _, headers, _ in receiver.got)
+    assert second > first
+    assert abs(second - time.time()) < 10
+
+
+def test_a_second_address_is_tried_where_the_first_does_not_answer(small, monkeypatch):
+    small.settings(webhook_allow=["127.0.0.0/8"])
+    with receiving() as receiver:
+        ended(small, "a1", f"http://hooks.example:{receiver.port}/")
+        monkeypatch.setattr(webhook_target, "_resolve", lambda host, port: ["127.0.0.9", "127.0.0.1"])
+        assert send_until(small, "a1", "delivered").tries == 2

@@ -16,7 +16,14 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.xdist_group("bench")
-@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [
+        # Real workers are started, and models are trained for them.
+        pytest.param(case, id=case.name, marks=pytest.mark.slow if case.name.startswith("risk") else ())
+        for case in all_cases()
+    ],
+)
 def test_a_workload_runs(place, case, monkeypatch):
     monkeypatch.delenv("CORRIDA_CACHE_DIR")  # each contestant has a home of its own
     found = measure(place, case, contestants=["floor", "corrida"], rounds=1)

@@ -52,7 +52,8 @@ def test_a_server_of_this_machine_answers_to_its_names(authority):
 
 @pytest.mark.parametrize(
     "authority",
-    ["", "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "192.168.0.7", "[::1", "a b", "0x7f.1", "localhost@evil.example"],
+    ["", "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "192.168.0.7", "[::1", "a b", "0x7f.1", "localhost@evil.example",
+     "evil.example@localhost", "localhost:99999", "localhost/x", "localhost?x", "localhost#x"],
 )  # fmt: skip
 def test_and_to_no_other(authority):
     assert not Names("127.0.0.1").allows(authority)

@@ -125,7 +125,7 @@ def test_an_upload_that_stands_still_is_given_up(tmp_path):
         (form(('name="alias"', b"x")), FORM, "unknown_field"),
         (form(('name="id"', b"\xff"), ('name="file"; filename="a"', b"x")), FORM, "bad_form"),
         (form(('name="id"', b"x" * 9000)), FORM, "bad_form"),
-        (form(*[('name="id"', b"x")] * 30), FORM, "bad_form"),
+        (form(*[('name="id"', b"x")] * 2), FORM, "field_twice"),
         (b"no form at all", FORM, "bad_form"),
         (b"", FORM, "bad_form"),
         (b"x", "multipart/form-data", "bad_form"),
@@ -149,3 +149,19 @@ def test_rows_are_counted_the_same_however_the_bytes_are_cut(cells, cuts):
             counter.count(data[at : at + cut])
             at += cut
     assert counter.ends == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("pause", "said"), [(0.02, "more slowly than 1,000 bytes a second"), (9, "no byte came for 0.3 s")]
+)
+def test_whoever_sends_a_byte_now_and_then_keeps_no_place(tmp_path, pause, said):
+    async def chunks():
+        for _ in range(200):
+            yield b"x"
+            await asyncio.sleep(pause)
+
+    limits = Limits(max_bytes=10**9, max_rows=10**9, idle=0.3)
+    with pytest.raises(Rejected, match=said) as caught:
+        asyncio.run(receive(chunks(), "text/csv", tmp_path / "in", limits))
+    assert (caught.value.status, caught.value.code) == (408, "too_slow")
+    assert not list(tmp_path.iterdir())

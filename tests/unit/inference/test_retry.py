@@ -55,7 +55,7 @@ def store_error(number):
     ("error", "code", "may_pass"),
     [
         (InvalidData("new.csv: the file is empty"), "invalid_file", False),
-        (AliasNotFound("no run is @production"), "no_model", True),
+        (AliasNotFound("no run is @production"), "no_model", False),
         (DamagedRun("models/x was altered"), "model_damaged", False),
         (EndpointFailed("no answer"), "service_unavailable", True),
         (MissingExtra("pip install it"), "not_installed", False),

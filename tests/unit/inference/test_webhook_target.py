@@ -17,7 +17,7 @@ PUBLIC = ["93.184.215.14", "8.8.8.8", "2606:4700::1111", "2001:4860:4860::8888",
 NOT_PUBLIC = [
     "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",  # private
     "169.254.169.254", "100.64.0.1", "192.0.0.8", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
-    "192.0.2.1", "192.88.99.1", "64:ff9b:1::1", "3fff::1", "::", "::1", "fe80::1", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1",
+    "192.0.2.1", "192.88.99.1", "64:ff9b:1::1", "3fff::1", "::", "::1", "fe80::1", "fec0::1", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1",
     "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1",  # IPv4 in IPv6
     "2002:7f00:1::", "2002:a00:1::1",  # 6to4 of 127.0.0.1 and 10.0.0.1
     "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",  # NAT64 of 127.0.0.1 and 169.254.169.254
@@ -55,7 +55,7 @@ def test_every_address_of_a_name_is_checked():
 
 @pytest.mark.parametrize(
     "url", ["http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://localhost/",
-            "http://[::1]/", "http://[::ffff:7f00:1]/"],
+            "http://[::1]/", "http://[::ffff:7f00:1]/", "http://0/", "http://0x7f.1/", "http://017700000001/", "http://LOCALHOST/"],
 )  # fmt: skip
 def test_the_resolver_of_the_system_is_asked_what_a_host_stands_for(url):
     with pytest.raises((BadInput, OSError)):
@@ -66,7 +66,7 @@ def test_the_resolver_of_the_system_is_asked_what_a_host_stands_for(url):
     "url",
     ["", "hooks.example", "ftp://hooks.example/", "file:///etc/passwd", "http://", "http:///x", "https://me:pw@hooks.example/",
      "http://hooks.example:0/", "http://hooks.example:99999/", "http://hooks.example:x/", "http://hooks.example/ä",
-     "http://hooks.example/a b", "http://hooks.example\\@127.0.0.1/", "http://hooks.example/\r\nX: 1", "http://[::1%25eth0]/",
+     "http://hooks.example/a b", "http://%31%32%37.0.0.1/", "http://127。0。0。1/", "http://8.8.8.8:80@127.0.0.1/", "http://127.0.0.1\t/", "http://hooks.example\\@127.0.0.1/", "http://hooks.example/\r\nX: 1", "http://[::1%25eth0]/",
      "http://" + "a" * 2000, "http://[::1"],
 )  # fmt: skip
 def test_what_is_no_usable_address_is_refused_in_one_sentence(url):

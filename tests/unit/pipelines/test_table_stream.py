@@ -130,3 +130,25 @@ def test_parquet_keeps_its_types(tmp_path):
     (tmp_path / "b.parquet").write_bytes(b"not this")
     with pytest.raises(InvalidData, match="Parquet"):
         open_table(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize("values", [[["a", "b"]], [{"a": 1}], [b"\xff"]], ids=["lists", "structs", "bytes"])
+def test_a_column_that_holds_more_than_a_value_a_row_is_refused_where_it_is_needed(stream, values):
+    buffer = io.BytesIO()
+    pl.DataFrame({"a": values, "b": [1]}).write_parquet(buffer)
+    table = stream(buffer.getvalue(), "a.parquet")
+    with pytest.raises(InvalidData, match=r"the column 'a' holds .*; one text or number is needed\."):
+        rows(table)
+    assert rows(table, "b")["b"].to_list() == [1]
+
+
+def test_a_parquet_file_that_breaks_further_down_is_refused(stream):
+    buffer = io.BytesIO()
+    numbers = pl.DataFrame({"a": [f"{i * 7919 % 100_003:06d}" for i in range(9000)]})
+    numbers.write_parquet(buffer, row_group_size=1500, compression="zstd", statistics=False)
+    content = bytearray(buffer.getvalue())
+    middle = len(content) * 2 // 3
+    content[middle : middle + 400] = bytes(255 - byte for byte in content[middle : middle + 400])
+    table = stream(bytes(content), "a.parquet")
+    with pytest.raises(InvalidData, match=r"a\.parquet: it cannot be read from row 1 on; write it again\."):
+        rows(table)

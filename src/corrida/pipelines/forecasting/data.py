@@ -60,6 +60,7 @@ def read_panel(
     validated: bool = False,
     like: Panel | None = None,
     appended: bool = False,
+    read: Callable[[Path], pl.DataFrame] = read_table,
 ) -> Found:
     """Read series.
 
@@ -70,6 +71,7 @@ def read_panel(
         like: the panel that models were trained on; its frequency and exogenous columns are asked for.
         appended: whether series may be as short as one value, since they continue those of ``like``; or hold none,
             and say what exogenous columns will be.
+        read: what reads a file.
 
     Raises:
         InvalidData: naming the file, the column, the row or the series, and the mend.
@@ -78,7 +80,8 @@ def read_panel(
     future = appended and bool(exogenous)
     days = like is None or like.frequency.days
     frame = pl.concat(
-        [_read(path, config, exogenous, days=days, future=future) for path in paths], how="diagonal"
+        [_read(path, read(path), config, exogenous, days=days, future=future) for path in paths],
+        how="diagonal",
     )
     names = tuple(name for name in frame.columns if name.startswith("x:"))
     frame = frame.sort("id", "time", maintain_order=True)
@@ -116,17 +119,22 @@ def some(names: Sequence[str]) -> str:
 
 
 def _read(
-    path: Path, config: ForecastingConfig, exogenous: Sequence[str] | None, *, days: bool, future: bool
+    path: Path,
+    frame: pl.DataFrame,
+    config: ForecastingConfig,
+    exogenous: Sequence[str] | None,
+    *,
+    days: bool,
+    future: bool,
 ) -> pl.DataFrame:
     """Return a file as id, time, y and ``x:`` columns; y and x are floats, null where nothing stands.
 
     A file that says what exogenous columns will be in the ``future`` need not have the column of the values.
     """
-    frame = read_table(path)
     columns = config.columns
     if future and columns.target not in frame.columns:
         frame = frame.with_columns(pl.lit(None, pl.Float64).alias(columns.target))
-    _require_named(frame, path, config)
+    _require_named(frame, path, config, mend=exogenous is None)
     if exogenous is None:
         rest = [n for n in frame.columns if n not in {columns.id, columns.time, columns.target}]
         exogenous = rest if columns.exogenous is None else columns.exogenous
@@ -144,12 +152,12 @@ def _read(
     return pl.DataFrame([ids.alias("id"), times.alias("time"), *numbers])
 
 
-def _require_named(frame: pl.DataFrame, path: Path, config: ForecastingConfig) -> None:
+def _require_named(frame: pl.DataFrame, path: Path, config: ForecastingConfig, *, mend: bool) -> None:
     columns = config.columns
     try:
         require_columns(frame, path, [columns.id, columns.time, columns.target])
     except InvalidData as error:
-        if "Did you mean" in str(error):
+        if "Did you mean" in str(error) or not mend:
             raise
         raise InvalidData(
             f"{error} Say how the series, the time and the value are called there: columns.id, columns.time, columns.target, "

@@ -11,16 +11,23 @@ import polars as pl
 from corrida.errors import InvalidData
 from corrida.pipelines.forecasting.data import read_panel, some
 from corrida.pipelines.forecasting.panel import Panel, Series
+from corrida.pipelines.inputs import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from corrida.pipelines.forecasting.panel import Floats
     from corrida.pipelines.forecasting.settings import ForecastingConfig
 
 
-def read_newer(paths: Sequence[Path], config: ForecastingConfig, history: Panel, notes: list[str]) -> Panel:
+def read_newer(
+    paths: Sequence[Path],
+    config: ForecastingConfig,
+    history: Panel,
+    notes: list[str],
+    read: Callable[[Path], pl.DataFrame] = read_table,
+) -> Panel:
     """Return the series of newer files, each behind its history where it starts after that.
 
     Args:
@@ -28,11 +35,12 @@ def read_newer(paths: Sequence[Path], config: ForecastingConfig, history: Panel,
         config: names of columns and rules.
         history: what the models were fitted on.
         notes: gets what a person should know: values that were corrected since, series that end before the training.
+        read: what reads a file.
 
     Raises:
         InvalidData: the files cannot be used, or leave a hole behind the history.
     """
-    given = read_panel(paths, config, like=history, appended=True)
+    given = read_panel(paths, config, like=history, appended=True, read=read)
     notes += given.warnings
     whole = replace(history, series=tuple(_continued(history, one) for one in given.panel.series))
     corrected: dict[str, int] = {}

@@ -139,6 +139,12 @@ class ForecastingPipeline:
 
         return load_predictor(models, trust=trust)
 
+    def predictor_type(self) -> type[ForecastPredictor]:
+        """Return what :meth:`load` gives, whose options can be looked at without a model."""
+        from corrida.pipelines.forecasting.predictor import ForecastPredictor
+
+        return ForecastPredictor
+
 
 def _files(data: Data, config: ForecastingConfig) -> Sequence[Path]:
     named = data.named.get("series")

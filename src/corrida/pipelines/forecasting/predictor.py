@@ -21,7 +21,7 @@ from corrida.pipelines.forecasting.tables import (
     metrics_table,
     scored_table,
 )
-from corrida.pipelines.inputs import suggest
+from corrida.pipelines.inputs import read_table, suggest
 from corrida.pipelines.model_files import FACTS, check_model
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from corrida.pipelines.forecasting.models import Fitted
     from corrida.pipelines.forecasting.old_models import OldPredictor
     from corrida.pipelines.forecasting.panel import Forecast, Panel
+    from corrida.pipelines.forecasting.serving import ForecastScores
     from corrida.pipelines.forecasting.training import Trained
 
 PREDICTOR = "predictor"
@@ -123,7 +124,7 @@ def history_config(about: About) -> ForecastingConfig:
 
 
 class ForecastPredictor:
-    """Forecasts with the fitted models of a run.
+    """Forecasts with the fitted models of a run; a :class:`corrida.pipelines.streaming.StreamingPredictor`.
 
     Attributes:
         about: what was trained and chosen.
@@ -169,6 +170,55 @@ class ForecastPredictor:
             DamagedRun: a model file was altered.
             MissingExtra: a model needs a library that is not installed.
         """
+        self.check_model(model, cherry_pick=cherry_pick)
+        if score and (data is None or not data.files):
+            raise InvalidData("forecasts are scored by newer values; give them with --data")
+        steps = self.steps(horizon)
+        notes: list[str] = []
+        panel, newer = self._panel(data, notes)
+        panel = only_series(panel, series)
+        if score:
+            known = panel.only(frozenset(self.history.by_id))
+            taken = self._chosen(known, notes, cherry_pick=cherry_pick, model=model)
+            return self._scored(panel, taken, steps, notes)
+        frame = self.forecasts(panel, steps, newer, notes, cherry_pick=cherry_pick, model=model)
+        return Prediction(frame, notes)
+
+    def score(
+        self,
+        path: Path,
+        *,
+        history: Path | None = None,
+        work: Path | None = None,  # noqa: ARG002 - series are held in memory
+        max_bytes: int | None = None,
+        max_rows: int | None = None,
+        cherry_pick: bool = False,
+        model: str | None = None,
+        series: Sequence[str] = (),
+        horizon: int | None = None,
+    ) -> ForecastScores:
+        """Forecast what comes after a file of newer values; the answers are forecasts and no rows of the file.
+
+        The file is read as others are that somebody sent; see :mod:`corrida.pipelines.table_stream`. The options are those of
+        :meth:`predict`.
+
+        Raises:
+            InvalidConfig, InvalidData: an option or the file cannot be used.
+        """
+        from corrida.pipelines.forecasting.serving import Asked, ForecastScores
+
+        if history is not None:
+            raise InvalidConfig("a forecast continues the history of its run; leave the history out")
+        self.check_model(model, cherry_pick=cherry_pick)
+        asked = Asked(self.steps(horizon), tuple(series), model, cherry_pick)
+        return ForecastScores(self, path, asked, max_bytes=max_bytes, max_rows=max_rows)
+
+    def check_model(self, model: str | None, *, cherry_pick: bool) -> None:
+        """Refuse a model that the run does not have.
+
+        Raises:
+            InvalidConfig: naming those that it has.
+        """
         if cherry_pick and model is not None:
             raise InvalidConfig("give either cherry-pick or a model, not both")
         if model is not None and model not in self.about.models:
@@ -176,25 +226,36 @@ class ForecastPredictor:
             raise InvalidConfig(
                 f"the run has no model {model!r}; it has {trained}.{suggest(model, self.about.models)}"
             )
-        if score and (data is None or not data.files):
-            raise InvalidData("forecasts are scored by newer values; give them with --data")
+
+    def steps(self, horizon: int | None) -> int:
+        """Return how many steps are forecast.
+
+        Raises:
+            InvalidConfig: none, or more than can be meant.
+        """
         steps = self.about.config.horizon if horizon is None else horizon
         if not 1 <= steps <= _MOST_STEPS:
             raise InvalidConfig(f"a horizon of {steps:,} steps is none; give 1 to {_MOST_STEPS:,}")
-        notes: list[str] = []
-        panel, newer = self._panel(data, notes)
-        panel = _only(panel, series)
-        if score:
-            known = panel.only(frozenset(self.history.by_id))
-            taken = self._chosen(known, notes, cherry_pick=cherry_pick, model=model)
-            return self._scored(panel, taken, steps, notes)
+        return steps
+
+    def forecasts(
+        self,
+        panel: Panel,
+        steps: int,
+        newer: frozenset[str],
+        notes: list[str],
+        *,
+        cherry_pick: bool,
+        model: str | None,
+    ) -> pl.DataFrame:
+        """Return the forecasts of series; see :meth:`predict`."""
         chosen = self._chosen(panel, notes, cherry_pick=cherry_pick, model=model)
         forecasts: dict[str, tuple[str, Forecast]] = {}
         for name in dict.fromkeys(chosen.values()):
             part = panel.only(frozenset(one for one, taken in chosen.items() if taken == name))
             for one, forecast in self._forecast(name, part, steps, newer, notes).items():
                 forecasts[one] = (name, forecast)
-        return Prediction(self._table(panel, forecasts, steps), notes)
+        return self._table(panel, forecasts, steps)
 
     def _scored(self, panel: Panel, chosen: Mapping[str, str], horizon: int, notes: list[str]) -> Prediction:
         from corrida.pipelines.forecasting.scoring import score
@@ -213,13 +274,18 @@ class ForecastPredictor:
         return Prediction(scored_table(said, panel, levels), notes, metrics_table(trials, levels))
 
     def _panel(self, data: Data | None, notes: list[str]) -> tuple[Panel, frozenset[str]]:
-        """Return the series to forecast, and those whose history is not the one that was learnt from."""
         if data is None or not data.files:
             return self.history, frozenset()
+        return self.newer(data.files, notes, read_table)
+
+    def newer(
+        self, files: Sequence[Path], notes: list[str], read: Callable[[Path], pl.DataFrame]
+    ) -> tuple[Panel, frozenset[str]]:
+        """Return the series of newer files, and the ids of those whose values are not the ones that were learnt from."""
         config = msgspec.structs.replace(
             history_config(self.about), columns=self.about.config.columns, short_series="refuse"
         )
-        whole = read_newer(data.files, config, self.history, notes)
+        whole = read_newer(files, config, self.history, notes, read)
         return whole, frozenset(one.id for one in whole.series if is_newer(self.history, one))
 
     def _chosen(
@@ -322,7 +388,12 @@ def _tried(
         ) from error
 
 
-def _only(panel: Panel, series: Sequence[str]) -> Panel:
+def only_series(panel: Panel, series: Sequence[str]) -> Panel:
+    """Return some series of a panel; all when none is named.
+
+    Raises:
+        InvalidData: one is not there.
+    """
     lacking = [name for name in series if name not in panel.by_id]
     if lacking:
         hint = suggest(lacking[0], panel.by_id) or f" The series are: {some(list(panel.by_id))}."

@@ -10,7 +10,7 @@ import polars as pl
 
 from corrida.errors import InvalidData
 from corrida.pipelines.inputs import rows_named, shown
-from corrida.pipelines.model_search.dates import as_times, calendar_features, holds_dates
+from corrida.pipelines.model_search.dates import as_times, calendar_features, holds_dates, times_by_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,18 +134,10 @@ def numbers_of(source: Source, name: str) -> pl.Series:
     Raises:
         InvalidData: a text or an infinite value among them, with its line.
     """
-    given = source.frame[name]
-    if given.dtype == pl.String:
-        text = _stripped(given)
-        values = text.cast(pl.Float64, strict=False)
-        if (values.is_null() & text.is_not_null()).any():
-            _refuse_text(source, name, text, None)
-    elif given.dtype.is_numeric() or given.dtype in (pl.Boolean, pl.Null):
-        values = given.cast(pl.Float64)
-    else:
-        raise InvalidData(f"{shown(source.path)}: column {name!r} must be numbers but holds {given.dtype}.")
-    values = values.fill_nan(None)
-    if (bad := values.is_infinite().fill_null(value=False).arg_true().to_list()) != []:
+    values, odd, infinite = _numbers(source.path, source.frame[name])
+    if odd.any():
+        _refuse_text(source, name, _stripped(source.frame[name]), None)
+    if (bad := infinite.arg_true().to_list()) != []:
         path, where = source.at(bad)
         raise InvalidData(
             f"{shown(path)}: column {name!r} is infinite at {where}. Correct the value, or leave it empty."
@@ -153,8 +145,33 @@ def numbers_of(source: Source, name: str) -> pl.Series:
     return values
 
 
-def values_of(source: Source, name: str, kind: Kind) -> pl.Series:
+def _numbers(path: Path, given: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
+    """Return a column as numbers, null where none stands, and where it holds other text, and infinite values.
+
+    Raises:
+        InvalidData: the column holds neither numbers nor text.
+    """
+    if given.dtype == pl.String:
+        text = _stripped(given)
+        values = text.cast(pl.Float64, strict=False)
+        odd = values.is_null() & text.is_not_null()
+    elif given.dtype.is_numeric() or given.dtype in (pl.Boolean, pl.Null):
+        values = given.cast(pl.Float64)
+        odd = pl.repeat(value=False, n=given.len(), dtype=pl.Boolean, eager=True)
+    else:
+        raise InvalidData(f"{shown(path)}: column {given.name!r} must be numbers but holds {given.dtype}.")
+    values = values.fill_nan(None)
+    return values, odd, values.is_infinite().fill_null(value=False)
+
+
+def values_of(source: Source, name: str, kind: Kind, *, by_row: bool = False) -> pl.Series:
     """Return a column as what it holds: numbers (also of booleans), text, or times.
+
+    Args:
+        source: the rows.
+        name: of the column.
+        kind: what it holds.
+        by_row: whether a date may be written otherwise than those of other rows, so that none has a say in what another is.
 
     Raises:
         InvalidData: a value is of another kind, with its line.
@@ -165,7 +182,7 @@ def values_of(source: Source, name: str, kind: Kind) -> pl.Series:
     if kind == "boolean":
         return _booleans(source, name)
     if kind == "date":
-        times = as_times(given)
+        times = times_by_row(given) if by_row else as_times(given)
         if times is None or times.null_count() > given.null_count():
             bad = [] if times is None else (times.is_null() & given.is_not_null()).arg_true().to_list()
             path, where = source.at(bad) if bad else (source.path, "its first row")
@@ -181,10 +198,49 @@ def values_of(source: Source, name: str, kind: Kind) -> pl.Series:
 def texts_of(given: pl.Series) -> pl.Series:
     """Return a column as names: text, with blank as null; a number that is whole has no point."""
     if given.dtype.is_float():
+        # Each by itself: what a number is called must not hang on the others.
         known = given.fill_nan(None)
-        if (known.drop_nulls() == known.drop_nulls().round()).all():
-            given = known.cast(pl.Int64, strict=False)
+        whole = known.cast(pl.Int64, strict=False)
+        given = whole.cast(pl.String).zip_with((whole == known).fill_null(value=False), known.cast(pl.String))
     text = given.cast(pl.String).str.strip_chars()
+    return text.set(text == "", None)
+
+
+def values_or_problem(path: Path, given: pl.Series, kind: Kind) -> tuple[pl.Series, pl.Series]:
+    """Return a column as :func:`values_of` does, row by row, and why a value cannot be read, null where it can.
+
+    Args:
+        path: of the file, for what is refused as a whole.
+        given: the column.
+        kind: what it holds.
+
+    Raises:
+        InvalidData: the whole column is of another kind.
+    """
+    said = pl.repeat(None, given.len(), dtype=pl.String, eager=True)
+    if kind == "number":
+        values, odd, infinite = _numbers(path, given)
+        return values, _where(
+            infinite, f"{given.name} is infinite", _where(odd, f"{given.name} is no number", said)
+        )
+    if kind == "boolean":
+        values, odd = _truths(given)
+        return values, _where(odd, f"{given.name} is neither true nor false", said)
+    if kind == "category":
+        return texts_of(given), said
+    times = times_by_row(_blank_as_null(given) if given.dtype == pl.String else given)
+    if times is None:
+        raise InvalidData(f"{shown(path)}: column {given.name!r} must be dates but holds {given.dtype}.")
+    missing = _blank_as_null(given).is_null() if given.dtype == pl.String else given.is_null()
+    return times, _where(times.is_null() & ~missing, f"{given.name} is no date", said)
+
+
+def _where(holds: pl.Series, text: str, other: pl.Series) -> pl.Series:
+    return other.set(holds, text) if holds.any() else other
+
+
+def _blank_as_null(given: pl.Series) -> pl.Series:
+    text = given.str.strip_chars()
     return text.set(text == "", None)
 
 
@@ -221,18 +277,25 @@ def _stripped(given: pl.Series) -> pl.Series:
 
 def _booleans(source: Source, name: str) -> pl.Series:
     given = source.frame[name]
-    if given.dtype == pl.Boolean or given.dtype.is_numeric():
-        return given.cast(pl.Float64)
-    text = _stripped(given).str.to_lowercase()
-    values = text.replace_strict(
-        {**dict.fromkeys(_TRUE, 1.0), **dict.fromkeys(_FALSE, 0.0)}, default=None, return_dtype=pl.Float64
-    )
-    if (bad := (values.is_null() & text.is_not_null()).arg_true().to_list()) != []:
+    values, odd = _truths(given)
+    if (bad := odd.arg_true().to_list()) != []:
         path, where = source.at(bad)
         raise InvalidData(
             f"{shown(path)}: column {name!r} is {given[bad[0]]!r} at {where}; it holds true and false."
         )
     return values
+
+
+def _truths(given: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return a column of true and false as 1 and 0, and where it holds something else."""
+    if given.dtype == pl.Boolean or given.dtype.is_numeric():
+        values = given.cast(pl.Float64)
+        return values, pl.repeat(value=False, n=given.len(), dtype=pl.Boolean, eager=True)
+    text = _stripped(given).str.to_lowercase()
+    values = text.replace_strict(
+        {**dict.fromkeys(_TRUE, 1.0), **dict.fromkeys(_FALSE, 0.0)}, default=None, return_dtype=pl.Float64
+    )
+    return values, values.is_null() & text.is_not_null()
 
 
 def _refuse_text(source: Source, name: str, text: pl.Series, share: float | None) -> None:

@@ -64,6 +64,29 @@ def as_times(given: pl.Series) -> pl.Series | None:
     return best
 
 
+def times_by_row(given: pl.Series) -> pl.Series | None:
+    """Return a column as times like :func:`as_times`, each text by the first notation that fits it, whatever the others are.
+
+    Returns:
+        None when the column holds something else than text or dates.
+    """
+    if given.dtype != pl.String:
+        return as_times(given)
+    text = given.str.strip_chars()
+    found = pl.Series(given.name, [None] * given.len(), dtype=_TIME)
+    for notation in _FORMATS:
+        kind: type[pl.Date] | pl.Datetime = _TIME if "%H" in notation else pl.Date
+        found = _either(found, text.str.strptime(kind, notation, strict=False).cast(_TIME))
+        if found.null_count() == text.null_count():
+            return found
+    zoned = text.str.strptime(pl.Datetime("us", "UTC"), _ZONED, strict=False)
+    return _either(found, zoned.dt.replace_time_zone(None))
+
+
+def _either(first: pl.Series, second: pl.Series) -> pl.Series:
+    return first.zip_with(first.is_not_null(), second)
+
+
 def holds_dates(given: pl.Series) -> bool:
     """Tell whether a column is unmistakably one of dates: each of its values is one."""
     if given.dtype == pl.Date or isinstance(given.dtype, pl.Datetime):
@@ -124,7 +147,12 @@ def calendar_features(name: str, times: pl.Series, parts: Sequence[str]) -> list
     return found
 
 
+def have_hours(times: pl.Series) -> bool:
+    """Tell whether any of some times has a time of day."""
+    return not (times.dt.truncate("1d") == times).fill_null(value=True).all()
+
+
 def time_text(times: pl.Series) -> list[str]:
     """Return times as people write them: without a time of day where none of them has one."""
-    dated = (times.dt.truncate("1d") == times).fill_null(value=True).all()
+    dated = not have_hours(times)
     return times.dt.strftime("%Y-%m-%d" if dated else "%Y-%m-%d %H:%M:%S").to_list()

@@ -92,5 +92,11 @@ class ModelSearchPipeline:
 
         return load_predictor(models, trust=trust)
 
+    def predictor_type(self) -> type[ModelPredictor]:
+        """Return what :meth:`load` gives, whose options can be looked at without a model."""
+        from corrida.pipelines.model_search.predictor import ModelPredictor
+
+        return ModelPredictor
+
 
 pipeline = ModelSearchPipeline()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from corrida.pipelines.feature_profile import binned, quantile_edges, stability_index
 from corrida.pipelines.risk.features import FEATURES, NAMES, Categories
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.float32]
 
 _MOST_NAMED = 20  # unseen categories in a report
-_BINS = 10
 
 
 class Alignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,12 +61,12 @@ def learn_alignment(table: Mapping[str, Floats], categories: Categories) -> Alig
         middle = float(np.median(known)) if known.size else 0.0
         filled = np.where(np.isnan(values), middle, values)
         spread = float(filled.std())
-        cuts = np.unique(np.quantile(known, np.arange(1, _BINS) / _BINS)) if known.size else np.empty(0)
+        cuts = quantile_edges(values)
         median.append(middle)
         mean.append(float(filled.mean()))
         scale.append(spread if spread > 1e-12 else 1.0)
         edges.append(cuts.tolist())
-        shares.append((_histogram(values, cuts) / max(len(values), 1)).tolist())
+        shares.append((binned(values, cuts) / max(len(values), 1)).tolist())
         missing.append(float(np.isnan(values).mean()))
     return Alignment(
         features=NAMES,
@@ -116,7 +116,7 @@ class Aligner:
     def observe(self, table: Mapping[str, Floats], rows: Any = slice(None)) -> None:
         """Count rows into the bins of training, for :meth:`drift`."""
         for place, name in enumerate(self.alignment.features):
-            self._bins[place] += _histogram(table[name][rows], np.array(self.alignment.edges[place]))
+            self._bins[place] += binned(table[name][rows], np.array(self.alignment.edges[place]))
 
     def meet(self, frame: pl.DataFrame) -> None:
         """Count the categories of rows that training had not seen."""
@@ -127,21 +127,13 @@ class Aligner:
                 counts[name] += rows
 
     def drift(self) -> dict[str, float]:
-        """Return the population stability index of each feature against training; below 0.1 is little, above 0.25 much.
-
-        PSI = Σ (a - e) ln(a / e) over the bins, with a and e the shares of the rows here and in training; half a row stands
-        for none. Source: Siddiqi, N. (2006), Credit risk scorecards, Wiley.
-        """
+        """Return the population stability index of each feature against training; below 0.1 is little, above 0.25 much."""
         found = {}
         for bins, shares, name in zip(
             self._bins, self.alignment.shares, self.alignment.features, strict=True
         ):
-            rows = int(bins.sum())
-            if not rows:
-                continue
-            expected = np.maximum(np.array(shares), 0.5 / max(self.alignment.categories.rows, 1))
-            actual = np.maximum(bins / rows, 0.5 / rows)
-            found[name] = round(float(np.sum((actual - expected) * np.log(actual / expected))), 4)
+            if bins.sum():
+                found[name] = stability_index(bins, np.array(shares), self.alignment.categories.rows)
         return found
 
     def report(self, ignored: Iterable[str]) -> dict[str, Any]:
@@ -161,10 +153,3 @@ class Aligner:
             "filled": dict(self.filled),
             "ignored_columns": list(ignored),
         }
-
-
-def _histogram(values: Floats, edges: Floats) -> npt.NDArray[np.int64]:
-    """Count values between edges; the last place is for missing ones."""
-    absent = np.isnan(values)
-    places = np.searchsorted(edges, values[~absent], side="left")
-    return np.append(np.bincount(places, minlength=len(edges) + 1), absent.sum())

@@ -121,6 +121,12 @@ class RiskPipeline:
 
         return load_predictor(models, trust=trust)
 
+    def predictor_type(self) -> type[RiskPredictor]:
+        """Return what :meth:`load` gives, whose options can be looked at without a model."""
+        from corrida.pipelines.risk.predictor import RiskPredictor
+
+        return RiskPredictor
+
 
 def _asked(items: pl.DataFrame, asked: frozenset[str] | None) -> pl.DataFrame:
     """Return only the items that were asked for; the layers are learned from the same rows all the same."""

@@ -1,14 +1,20 @@
-"""Scoring a file of any size: read once, sorted into pieces by client, scored piece by piece, given back in its own order."""
+"""Scoring a file of any size: read once, sorted into pieces by client, scored piece by piece, given back in its own order.
+
+Blocks of rows go through the models on one thread each, a few blocks at once, while the features of the next piece are
+made. A block does not know of the others, so the answers are the same to the last bit whatever the number of threads.
+"""
 
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -26,16 +32,34 @@ from corrida.pipelines.table_stream import PROBLEM, ROW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from corrida.pipelines.risk.alignment import Matrix
+    from corrida.pipelines.risk.features import Ordered
     from corrida.pipelines.risk.layers import Layers
     from corrida.pipelines.risk.settings import Columns, Reading
     from corrida.pipelines.risk.transactions import TransactionFile
 
-_PIECE: Final = 250_000  # rows that are scored together
+_PIECE: Final = 125_000  # rows that are scored together
 _MOST_PIECES: Final = 256
 _BLOCK: Final = 65_536  # rows that the models see at once
 _RANGE: Final = 250_000  # rows that are given back together
 _DRIFT_ROWS: Final = 50_000  # of a file, by which drift is measured
+_MOST_THREADS: Final = 4  # beyond them the interpreter is what blocks wait for
 _HASH_SEED: Final = 1
+
+
+class _Decided(NamedTuple):
+    """What came of a block of rows."""
+
+    frame: pl.DataFrame
+    rules: dict[str, int]
+    seconds: Counter[str]
+
+
+class _Piece(NamedTuple):
+    """A piece that is being scored: its rows in the order of clients and time, and the blocks of that order."""
+
+    frame: pl.DataFrame
+    blocks: list[Future[_Decided]]
 
 
 class FileScores:
@@ -70,10 +94,8 @@ class FileScores:
                 rows = self._sort(given, results)
                 past = Buckets(work, "history")
                 past_rows = self._read_history(past)
-            for piece in range(self._pieces):
-                frame, before = given.take(piece), past.take(piece)
-                if frame is not None:
-                    self._keep(results, self._scored(frame, before))
+            for scored in self._score(given, past):
+                self._keep(results, scored)
             self._finish(rows, past_rows)
             expected = 1
             for number in range(math.ceil(rows / _RANGE)):
@@ -124,7 +146,21 @@ class FileScores:
         for (number,), part in frame.group_by(piece.alias("piece"), maintain_order=True):
             yield int(number), part
 
-    def _scored(self, frame: pl.DataFrame, before: pl.DataFrame | None) -> pl.DataFrame:
+    def _score(self, given: Buckets, past: Buckets) -> Iterator[pl.DataFrame]:
+        """Yield the scored rows, piece by piece; while the models are at one, the features of the next are made."""
+        waiting: deque[_Piece] = deque()
+        with one_thread(), _Blocks(self._file.stream.about_rows) as blocks:
+            for number in range(self._pieces):
+                frame = given.take(number)
+                if frame is not None:
+                    waiting.append(self._begun(blocks, frame, past.take(number)))
+                if len(waiting) > 1:
+                    yield self._ended(waiting.popleft())
+            while waiting:
+                yield self._ended(waiting.popleft())
+
+    def _begun(self, blocks: _Blocks, frame: pl.DataFrame, before: pl.DataFrame | None) -> _Piece:
+        """Make the features of a piece and hand its blocks to the models."""
         layers = self._layers
         with _Clock(self._seconds, "features"):
             if before is not None:
@@ -141,25 +177,24 @@ class FileScores:
                 data = data.at(keep)
             self._aligner.observe(table, slice(0, None, self._stride))
             self._without_history += int((table["count_180"] == 0).sum())
-        with one_thread():
-            decided = [self._decided(data, table, start) for start in range(0, len(data), _BLOCK)]
-        with _Clock(self._seconds, "decisions"):
-            return self._laid_out(frame[data.rows], pl.concat(decided))
+            matrix = self._aligner.matrix(table)
+            frame = frame[data.rows]
+        starts = range(0, len(data), _BLOCK)
+        return _Piece(
+            frame, [blocks.submit(layers, matrix, data, slice(start, start + _BLOCK)) for start in starts]
+        )
 
-    def _decided(self, data: Any, table: Any, start: int) -> pl.DataFrame:
-        layers, rows = self._layers, slice(start, min(start + _BLOCK, len(data)))
-        with _Clock(self._seconds, "features"):
-            matrix = self._aligner.matrix(table, rows)
-        with _Clock(self._seconds, "models"):
-            risks = layers.ensemble.risks(matrix)
-            isolation, distance = layers.anomaly.shares(matrix)
+    def _ended(self, piece: _Piece) -> pl.DataFrame:
+        """Wait for the blocks of a piece, count, and return its rows as they are given out."""
+        found = []
+        while piece.blocks:
+            one = piece.blocks.pop(0).result()
+            self._counts["rule"].update(one.rules)
+            self._counts["class"].update(dict(one.frame["class"].value_counts().iter_rows()))
+            self._seconds.update(one.seconds)
+            found.append(one.frame)
         with _Clock(self._seconds, "decisions"):
-            found = decide(risks, isolation, distance, data.checked.at(rows), layers.policy)
-            for rule, holds in found.rules().items():
-                self._counts["rule"][rule] += int(holds.sum())
-            frame = decision_frame(found, data, rows, layers.law, layers.policy)
-            self._counts["class"].update(dict(frame["class"].value_counts().iter_rows()))
-        return frame
+            return self._laid_out(piece.frame, pl.concat(found))
 
     def _laid_out(self, frame: pl.DataFrame, decided: pl.DataFrame | None) -> pl.DataFrame:
         """Return rows as they are given out; those without a decision say why."""
@@ -221,6 +256,46 @@ def score_file(
     file = open_transactions(path, columns, reading, max_bytes=max_bytes, max_rows=max_rows)
     known = open_transactions(history, columns, reading) if history is not None else None
     return FileScores(layers, file, history=known, work=work)
+
+
+class _Blocks:
+    """Scores blocks of rows: a few at once when a file has several, else where they are submitted."""
+
+    def __init__(self, rows: int) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = min(cores, _MOST_THREADS)
+        self._pool: ThreadPoolExecutor | None = None
+        if threads > 1 and rows > _BLOCK:
+            # OpenMP keeps its limit by thread, so that each of ours has to say it.
+            self._pool = ThreadPoolExecutor(threads, "corrida-models", initializer=one_thread)
+
+    def submit(self, layers: Layers, matrix: Matrix, data: Ordered, rows: slice) -> Future[_Decided]:
+        """Score some rows now or soon."""
+        if self._pool is not None:
+            return self._pool.submit(_decided, layers, matrix, data, rows)
+        done: Future[_Decided] = Future()
+        done.set_result(_decided(layers, matrix, data, rows))
+        return done
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _decided(layers: Layers, matrix: Matrix, data: Ordered, rows: slice) -> _Decided:
+    """Return what the layers and the law say of some rows."""
+    seconds: Counter[str] = Counter()
+    with _Clock(seconds, "models"):
+        risks = layers.ensemble.risks(matrix[rows])
+        isolation, distance = layers.anomaly.shares(matrix[rows])
+    with _Clock(seconds, "decisions"):
+        found = decide(risks, isolation, distance, data.checked.at(rows), layers.policy)
+        rules = {rule: int(holds.sum()) for rule, holds in found.rules().items()}
+        frame = decision_frame(found, data, rows, layers.law, layers.policy)
+    return _Decided(frame, rules, seconds)
 
 
 class _Clock:

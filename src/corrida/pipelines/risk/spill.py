@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MOST_ROWS = 1_500_000  # in memory, of all buckets together
+MOST_ROWS = 500_000  # in memory, of all buckets together
 
 
 class Buckets:
