@@ -23,6 +23,7 @@ WORKLOADS = (
     "tracking_client",
     "parallel_start",
     "start_up",
+    "viewer",
 )
 
 

@@ -27,11 +27,13 @@ class ConfigStep(NamedTuple):
         run: the later one.
         before: the earlier one.
         lines: what changed, a line a file and parameter, as ``corrida compare`` says it.
+        in_files: whether files changed, and not parameters alone.
     """
 
     run: RunRecord
     before: RunRecord
     lines: tuple[str, ...]
+    in_files: bool
 
 
 class ConfigTimeline:
@@ -63,11 +65,15 @@ class ConfigTimeline:
                 continue
             last = before.get(run.pipeline)
             before[run.pipeline] = run
-            if last is not None and (lines := self._lines(last, run, end)):
-                found.append(ConfigStep(run, last, lines))
+            if last is None:
+                continue
+            files, params = self._lines(last, run, end)
+            if files or params:
+                found.append(ConfigStep(run, last, (*files, *params), bool(files)))
         return found
 
-    def _lines(self, a: RunRecord, b: RunRecord, end: float) -> tuple[str, ...]:
+    def _lines(self, a: RunRecord, b: RunRecord, end: float) -> tuple[list[str], list[str]]:
+        """Return what changed in files, and beyond them."""
         from corrida.analysis.compare import ParamChange
         from corrida.analysis.compare_report import params_beyond, without_common_folder
         from corrida.analysis.config_diff import summary_line
@@ -75,9 +81,9 @@ class ConfigTimeline:
         try:
             configs = self._diff(a, b, end)
         except CorridaError as error:
-            return (str(error),)
+            return [str(error)], []
         if configs is None:
-            return ("the configuration files differ",)
+            return ["the configuration files differ"], []
         lines = [summary_line(file) for file in without_common_folder(configs.differing)]
         before, after = flatten(a.params), flatten(b.params)
         params = [
@@ -85,7 +91,7 @@ class ConfigTimeline:
             for name in dict.fromkeys([*before, *after])
             if (name in before) != (name in after) or before[name] != after[name]
         ]
-        return (*lines, *params_beyond(params, configs.files))
+        return lines, params_beyond(params, configs.files)
 
     def _diff(self, a: RunRecord, b: RunRecord, end: float) -> ConfigsDiff | None:
         """Return how the files of two runs differ; None when there is no time left to look."""

@@ -25,7 +25,9 @@ def why_none_fits(
         names: of metrics, parameters, tags and findings that occur, with their group.
     """
     if pipeline is not None and pipeline not in pipelines:
-        some = ", ".join(sorted(pipelines)[:_PIPELINES]) + (" and more" if len(pipelines) > _PIPELINES else "")
+        some = ", ".join(sorted(pipelines)[:_PIPELINES]) + (
+            " and more" if len(pipelines) > _PIPELINES else ""
+        )
         return f"there are runs of {some}, none of {pipeline}"
     return "; ".join(unknown_names(filter_, names)) if filter_ else ""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _OWN = ("created", "duration", "seed", "source", "status", "pipeline", "git.branch")
 _MOST_NAMES = 24
 _MOST_PARAMS = 6
+_WIDE = 1000
 _NOT_OFFERED = ("seed", "duration")
 OTHERS = "(others)"
 """Stands for the values of a field of names that are rare."""
@@ -42,7 +43,15 @@ class Field(NamedTuple):
     @property
     def positive(self) -> bool:
         """Whether all numbers are above 0, as an axis of logarithms needs."""
-        return self.kind == "number" and all(isinstance(v, float) and v > 0 for v in self.values if v is not None)
+        return self.kind == "number" and all(
+            isinstance(v, float) and v > 0 for v in self.values if v is not None
+        )
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether an axis of logarithms shows it better: above 0 and over three powers of ten at least."""
+        numbers = [value for value in self.values if isinstance(value, float)]
+        return self.positive and bool(numbers) and max(numbers) >= _WIDE * min(numbers)
 
 
 def fields_of(runs: Sequence[RunRecord]) -> dict[str, Field]:

@@ -103,7 +103,9 @@ def _none_fits(store: Store, pipeline: str | None, filter_: str | None) -> str:
     from corrida.analysis.no_fit import why_none_fits
 
     catalog = store.catalog
-    why = why_none_fits(pipeline, filter_, pipelines=catalog.pipelines(), names=catalog.names() if filter_ else ())
+    why = why_none_fits(
+        pipeline, filter_, pipelines=catalog.pipelines(), names=catalog.names() if filter_ else ()
+    )
     return f" ({why})" if why else ""
 
 

@@ -39,6 +39,7 @@ class JobReader:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="corrida-jobs")
         self._lock = threading.Lock()
         self._jobs: Jobs | None = None
+        self._closed = False
 
     def ask(self, question: Callable[[Jobs], T]) -> T | None:
         """Return the answer to a question; None where no file was ever scored.
@@ -67,13 +68,18 @@ class JobReader:
     def _ask(self, address: Address, question: Callable[[Jobs], T]) -> T:
         from sqlalchemy.exc import DBAPIError
 
+        jobs = self._opened(address)
+        pool = jobs.database.engine.pool
         try:
-            return question(self._opened(address))
+            return question(jobs)
         except DBAPIError as error:
             first = str(error.orig).strip().splitlines()
             raise DatabaseError(
                 f"the jobs' database {address.place} cannot be read: {first[0] if first else 'no answer'}"
             ) from None
+        finally:
+            if self._closed:
+                pool.dispose()  # an answer that came after the end leaves its connection there
 
     def _opened(self, address: Address) -> Jobs:
         from corrida.inference.database import Database
@@ -89,6 +95,7 @@ class JobReader:
 
     def close(self) -> None:
         """Let go of the database; nobody waits for an answer that is still to come."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             if self._jobs is not None:
@@ -108,9 +115,7 @@ def _address(runner: Runner) -> Address | None:
     except ImportError as error:
         if isinstance(error, MissingExtra):
             raise
-        raise MissingExtra(
-            f"looking at the jobs needs {error.name}; pip install 'corrida[serve]'"
-        ) from None
+        raise MissingExtra(f"looking at the jobs needs {error.name}; pip install 'corrida[serve]'") from None
     if address.table is not None:
         raise InvalidData(f"{address.origin}: the database of the jobs takes no table=")
     return None if address.file is not None and not address.file.exists() else address
@@ -134,6 +139,7 @@ def _engine(address: Address, patience: float) -> Engine:
     limit = round(patience * 1000)
     arguments: dict[str, Any] = {
         "application_name": "corrida",
+        "tcp_user_timeout": limit,
         "connect_timeout": max(2, round(patience)),  # the driver takes 1 for 2
         "options": f"-c default_transaction_read_only=on -c statement_timeout={limit} -c lock_timeout={limit}",
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from corrida.inference.database import analyses, events
+from corrida.inference.database import analyses, events, postings, shadows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -22,14 +22,6 @@ MOST_EVENTS = 50_000
 _ENDS = ("processed", "failed", "cancelled")
 _FAILURES = 500
 _SHARE = 0.95
-# The tables of a newer version; a database of an older one lacks them.
-_shadows = sa.table(
-    "corrida_shadows",
-    *(sa.column(name) for name in ("analysis", "status", "reference", "run_id", "message", "rows", "differ")),
-)
-_postings = sa.table(
-    "corrida_postings", *(sa.column(name) for name in ("analysis", "kind", "status", "tries", "said"))
-)
 
 
 class Span(NamedTuple):
@@ -72,7 +64,7 @@ class Failure(NamedTuple):
 
     code: str
     message: str
-    count: int
+    files: int
     last: str
     ended: float
 
@@ -175,7 +167,7 @@ def failures(database: Database) -> list[Failure]:
             found[key] = (
                 Failure(*key, 1, row.id, row.ended or 0.0)
                 if known is None
-                else known._replace(count=known.count + 1)
+                else known._replace(files=known.files + 1)
             )
     return list(found.values())
 
@@ -218,14 +210,14 @@ def drift(database: Database, limit: int) -> Drift | None:
 def shadow_pairs(database: Database) -> list[ShadowPair]:
     """Return what second runs answered to the same files; empty where there was none."""
     with database.reading() as connection:
-        if not _has(connection, _shadows):
+        if not _has(connection, shadows):
             return []
         query = sa.select(
-            _shadows.c.reference, _shadows.c.run_id, _shadows.c.status, sa.func.count().label("found"),
-            sa.func.coalesce(sa.func.sum(_shadows.c.rows), 0).label("rows"),
-            sa.func.coalesce(sa.func.sum(_shadows.c.differ), 0).label("differ"),
-            sa.func.max(_shadows.c.message).label("message"),
-        ).group_by(_shadows.c.reference, _shadows.c.run_id, _shadows.c.status)  # fmt: skip
+            shadows.c.reference, shadows.c.run_id, shadows.c.status, sa.func.count().label("found"),
+            sa.func.coalesce(sa.func.sum(shadows.c.rows), 0).label("rows"),
+            sa.func.coalesce(sa.func.sum(shadows.c.differ), 0).label("differ"),
+            sa.func.max(shadows.c.message).label("message"),
+        ).group_by(shadows.c.reference, shadows.c.run_id, shadows.c.status)  # fmt: skip
         rows = connection.execute(query).all()
     found: dict[tuple[str, str | None], ShadowPair] = {}
     for row in rows:
@@ -243,15 +235,15 @@ def shadow_pairs(database: Database) -> list[ShadowPair]:
 
 def shadow_of(database: Database, analysis: str) -> dict[str, Any] | None:
     """Return what a second run answered to the file of an analysis; None where none did."""
-    return next(iter(_rows_of(database, _shadows, analysis)), None)
+    return next(iter(_rows_of(database, shadows, analysis)), None)
 
 
 def postings_of(database: Database, analysis: str) -> list[dict[str, Any]]:
     """Return how far a gateway outside was told of the charge of an analysis and of its refund."""
-    return _rows_of(database, _postings, analysis)
+    return _rows_of(database, postings, analysis)
 
 
-def _rows_of(database: Database, table: Any, analysis: str) -> list[dict[str, Any]]:
+def _rows_of(database: Database, table: sa.Table, analysis: str) -> list[dict[str, Any]]:
     with database.reading() as connection:
         if not _has(connection, table):
             return []
@@ -259,5 +251,6 @@ def _rows_of(database: Database, table: Any, analysis: str) -> list[dict[str, An
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
-def _has(connection: Connection, table: Any) -> bool:
+def _has(connection: Connection, table: sa.Table) -> bool:
+    """Tell whether a table is there: a database that an older version laid out may lack it until it is served again."""
     return bool(sa.inspect(connection).has_table(table.name))

@@ -14,6 +14,8 @@ from corrida.runs.query import GROUPS, Sql, compile_filter, compile_order, field
 from corrida.runs.record import flatten
 from corrida.runs.run_file import RunHeader
 
+_FEW = 5_000
+
 
 class Question(NamedTuple):
     """Which runs are asked for; see :meth:`corrida.runs.store.Store.runs`."""
@@ -58,13 +60,59 @@ def answer(db: sqlite3.Connection, question: Question) -> list[RunHeader]:
     if len(order) == 1 and order[0][0].startswith("metrics.") and limit >= 0:
         return _top(db, order[0], Sql(text, tuple(values)), limit, question.offset)
     keys: list[str] = []
+    by = f"INDEXED BY {index_name(order[0][0])}" if _is_indexed(db, question, order) else ""
     for name, descending in order:
-        expression = field_expression(name)
+        expression = Sql(stored_expression(name) or "") if by else field_expression(name)
         keys.append(f"{expression.text} {'DESC' if descending else 'ASC'} NULLS LAST")
         values += expression.values
     keys += ["ord DESC", "id DESC"]
-    sql = f"SELECT header FROM runs WHERE {text} ORDER BY {', '.join(keys)} LIMIT ? OFFSET ?"  # noqa: S608 - built from constants
-    return _headers(db, sql, [*values, limit, question.offset])
+
+    def sql(column: str) -> str:
+        return f"SELECT {column} FROM runs {by} WHERE {text} ORDER BY {', '.join(keys)} LIMIT ? OFFSET ?"  # noqa: S608 - built from constants
+
+    asked = [*values, limit, question.offset]
+    if not 0 <= limit <= _FEW:
+        return _headers(db, sql("header"), asked)
+    # First which, then what: of most orders an index knows which.
+    found = [row[0] for row in db.execute(sql("n"), asked)]
+    chosen = "SELECT n, header FROM runs WHERE n IN (SELECT value FROM json_each(?))"
+    headers = dict(db.execute(chosen, (msgspec.json.encode(found).decode(),)))
+    decode = header_decoder()
+    return [decode(headers[n]) for n in found if n in headers]
+
+
+def stored_expression(name: str) -> str | None:
+    """Return the SQL of a field of the wide part of a run as an index of it is written; None of other fields."""
+    if name in {"description", "notes"}:
+        return f"runs.{name}"
+    group, _, rest = name.partition(".")
+    if group not in GROUPS[1:] or not rest or '"' in rest or not rest.isprintable():
+        return None
+    path = f'$."{rest}"'.replace("'", "''")
+    return f"json_extract(runs.{group}, '{path}')"
+
+
+def index_name(name: str) -> str:
+    """Return the name of the index of a field."""
+    return f"runs_by_{name.encode().hex()}"
+
+
+def index_order(db: sqlite3.Connection, name: str) -> None:
+    """Make an index for the order by such a field; nothing where there is one."""
+    expression = stored_expression(name)
+    if expression is not None:
+        text = expression.replace("runs.", "", 1)
+        db.execute(
+            f"CREATE INDEX IF NOT EXISTS {index_name(name)} ON runs ({text}, ord, id, pipeline, status, parent)"
+        )
+
+
+def _is_indexed(db: sqlite3.Connection, question: Question, order: Sequence[tuple[str, bool]]) -> bool:
+    """Tell whether an index knows the order; with a filter it is better not to follow it."""
+    if len(order) != 1 or question.filter is not None or stored_expression(order[0][0]) is None:
+        return False
+    sql = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?"
+    return db.execute(sql, (index_name(order[0][0]),)).fetchone() is not None
 
 
 def _top(

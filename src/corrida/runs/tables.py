@@ -34,13 +34,17 @@ def is_frame(value: object) -> bool:
 
 
 def _is_polars(value: object) -> bool:
-    polars = sys.modules.get("polars")
-    return polars is not None and isinstance(value, polars.DataFrame | polars.LazyFrame)
+    return isinstance(value, _classes("polars", "DataFrame", "LazyFrame"))
 
 
 def _is_pandas(value: object) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(value, pandas.DataFrame)
+    return isinstance(value, _classes("pandas", "DataFrame"))
+
+
+def _classes(module: str, *names: str) -> tuple[type, ...]:
+    """Return classes of a module, as far as they are loaded: another thread may be importing it in this moment."""
+    found = (getattr(sys.modules.get(module), name, None) for name in names)
+    return tuple(one for one in found if isinstance(one, type))
 
 
 def to_polars(value: Any) -> pl.DataFrame:

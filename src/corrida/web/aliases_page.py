@@ -11,7 +11,7 @@ from corrida.runs.alias import before
 from corrida.runs.numbers import format_number
 from corrida.web.address import aliases_address, compare_address, page_number
 from corrida.web.forms import Done
-from corrida.web.promote_page import check_unmoved, last_move
+from corrida.web.promote_page import check_unmoved
 from corrida.web.run_head import find_run
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def _page(site: Site, request: Request, *, problem: str = "", status: int = 200)
         chosen = ""
     moves = _moves(site, [p for p in history if chosen in {"", p.alias}])
     start = (page - 1) * _PAGE
-    carried = [_carried(site, promotion) for promotion in site.store.aliases().values()]
+    moved = {promotion.alias: promotion.time for promotion in history}
+    carried = [_carried(site, one, moved.get(one.alias, "")) for one in site.store.aliases().values()]
     content: dict[str, Any] = {
         "carried": sorted(carried, key=lambda one: (not one.serves, one.alias)),
         "moves": moves[start : start + _PAGE],
@@ -109,8 +110,7 @@ def _page(site: Site, request: Request, *, problem: str = "", status: int = 200)
         "problem": problem,
         "done": site.forms.said(request, request.query_params.get("done", "")),
         "offered": [
-            run.id
-            for run in site.store.runs(filter="status = 'finished'", limit=_OFFERED, refresh=False)
+            run.id for run in site.store.runs(filter="status = 'finished'", limit=_OFFERED, refresh=False)
         ]
         if site.write
         else [],
@@ -119,8 +119,10 @@ def _page(site: Site, request: Request, *, problem: str = "", status: int = 200)
     return site.pages.page(request, "aliases", content, here="aliases", status=status)
 
 
-def _carried(site: Site, promotion: Promotion) -> Carried:
+def _carried(site: Site, promotion: Promotion, moved: str) -> Carried:
     run, problem = _read(site, promotion.run)
+    if run is not None and promotion.digest is not None and _seal(run) not in {None, promotion.digest}:
+        problem = "this run was altered since it was promoted, and does not serve; promote another, or restore a copy"
     earlier = before(site.store.root, promotion.alias)
     there, _ = _read(site, earlier)
     compare = "" if run is None or there is None else compare_address(site.pages.base, [there.id, run.id])
@@ -133,7 +135,7 @@ def _carried(site: Site, promotion: Promotion) -> Carried:
         compare,
         _metric(run, there),
         promotion.alias == site.project.settings.serve.alias,
-        last_move(site, promotion.alias),
+        moved,
     )
 
 
@@ -144,6 +146,13 @@ def _read(site: Site, run_id: str | None) -> tuple[RunRecord | None, str]:
         return find_run(site, run_id), ""
     except CorridaError as error:
         return None, str(error)
+
+
+def _seal(run: RunRecord) -> str | None:
+    try:
+        return run.run_file().seal
+    except CorridaError:
+        return None
 
 
 def _metric(run: RunRecord | None, there: RunRecord | None) -> tuple[str, str, str | None] | None:
@@ -165,9 +174,7 @@ def _moves(site: Site, history: Sequence[Promotion]) -> list[Move]:
         pair = [run for run in (was, promotion.run) if run is not None]
         for run in pair:
             there.setdefault(run, (site.store.root / run).is_dir())
-        both = len(set(pair)) == len(pair) == 2 and all(there[run] for run in pair)  # noqa: PLR2004 - both of two
-        found.append(
-            Move(promotion, what, was, compare_address(site.pages.base, pair) if both else "")
-        )
+        both = len(set(pair)) == len(pair) == 2 and all(there[run] for run in pair)
+        found.append(Move(promotion, what, was, compare_address(site.pages.base, pair) if both else ""))
         now[promotion.alias] = promotion.run
     return found[::-1]

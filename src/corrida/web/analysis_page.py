@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -61,10 +60,13 @@ def show(site: Site, request: Request) -> Response:
         "report": report,
         "entries": [(entry, moment(entry.time)) for entry in found.entries],
         "postings": found.postings,
-        "deliveries": [(one, _shown_url(one.url), moment(one.due), moment(one.ended)) for one in found.deliveries],
+        "deliveries": [
+            (one, _shown_url(one.url), moment(one.due), moment(one.ended)) for one in found.deliveries
+        ],
         "shadow": found.shadow,
         "events": [
-            (moment(event.time), event.event, _detail(event.detail)) for event in found.events[-_EVENTS:]
+            (moment(event.time), _after(event.time - job.created), event.event, _detail(event.detail))
+            for event in found.events[-_EVENTS:]
         ],
         "options": msgspec.json.decode(job.options) if job.options else {},
     }
@@ -102,11 +104,9 @@ def sentences_of(report: Mapping[str, Any]) -> list[str]:
     """Return what is to be said of a scored file, as ``corrida jobs`` says it."""
     if not report:
         return []
-    try:
-        text = importlib.import_module("corrida.inference.report_text")
-    except ImportError:
-        return [f"{count:,} not scored: {why}" for why, count in report.get("not_scored", {}).items()]
-    return list(text.sentences(report))
+    from corrida.inference.report_text import sentences
+
+    return sentences(report)
 
 
 def _shown_url(url: str) -> str:
@@ -116,6 +116,15 @@ def _shown_url(url: str) -> str:
         return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "") + parts.path
     except ValueError:
         return "an address that cannot be read"
+
+
+def _after(seconds: float) -> str:
+    """Return how long after it came in something happened; clocks of several machines may differ."""
+    return (
+        f"{'−' if seconds < 0 else '+'}{abs(seconds):.2f} s"
+        if abs(seconds) < 60
+        else f"+{duration_text(seconds)}"
+    )
 
 
 def _detail(detail: Mapping[str, Any]) -> str:

@@ -54,7 +54,10 @@ def chooser(state: RunsState, fields: Sequence[str], names: Sequence[str]) -> Ch
     groups = [_group("Run", _OWN, fields)]
     for group, title in _GROUPS.items():
         groups.append(_group(title, [name for name in names if name.startswith(f"{group}.")], fields))
-    shown = [Shown(field, _moved(state, fields, i, -1), _moved(state, fields, i, 1)) for i, field in enumerate(fields)]
+    shown = [
+        Shown(field, _moved(state, fields, i, -1), _moved(state, fields, i, 1))
+        for i, field in enumerate(fields)
+    ]
     return Chooser(shown, [group for group in groups if group.fields])
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jinja2
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from corrida.inference.access import RateLimit
 from corrida.web.forms import BadForm, read_form
@@ -31,7 +31,7 @@ _HOURS_12 = 12 * 3600.0
 _RECHECK = 5.0
 _MOST = 1_000
 _TRIES = 20
-_NO_KEY = "this key opens no pages: it must be one that sees all (corrida keys add NAME --all)"
+_NO_KEY = "this key opens no pages: it is not one that sees all, or was revoked"
 
 
 class _Guest(NamedTuple):
@@ -81,21 +81,21 @@ class Entrance:
         elif await run_in_threadpool(self._knows, request.cookies.get(_cookie_name(scope), "")):
             answer = self._app
         else:
-            answer = self._ask(request, _place(request), status=401)
+            answer = self._ask(_place(request), status=401)
         await answer(scope, receive, send)
 
     async def _try(self, request: Request) -> Response:
         client = request.client.host if request.client else ""
         if self._rates.take(client, _TRIES) > 0:
-            return self._ask(request, "/", "too many tries; wait a minute", 429)
+            return self._ask("/", "too many tries; wait a minute", 429)
         try:
             form = await read_form(request)
         except BadForm as error:
-            return self._ask(request, "/", str(error), error.status)
+            return self._ask("/", str(error), error.status)
         place, text = _inside(form.get("place", "/")), form.get("key", "").strip()
         key = await run_in_threadpool(self._find, text)
         if key is None or not key.sees_all:
-            return self._ask(request, place, _NO_KEY, 401)
+            return self._ask(place, _NO_KEY, 401)
         now = self._clock()
         guest = secrets.token_urlsafe(32)
         with self._lock:
@@ -130,9 +130,7 @@ class Entrance:
                 self._guests.pop(name, None)
         return opens
 
-    def _ask(self, request: Request, place: str, problem: str = "", status: int = 200) -> Response:
-        if "text/html" not in request.headers.get("accept", "text/html"):
-            return PlainTextResponse("a key is needed; open the pages in a browser\n", status)
+    def _ask(self, place: str, problem: str = "", status: int = 200) -> Response:
         text = _template().render(
             style=self._pages.asset("style.css"), mark=self._pages.asset("mark.svg"),
             door=f"{self._pages.base}{DOOR}", place=place, problem=problem,
@@ -154,7 +152,7 @@ def _place(request: Request) -> str:
 
 def _inside(place: str) -> str:
     """Return an address of these pages; what could lead to another site leads to the first page."""
-    bad = not place.startswith("/") or place[1:2] in {"/", "\\"} or any(ord(c) < 0x21 for c in place)  # noqa: PLR2004 - space
+    bad = not place.startswith("/") or place[1:2] in {"/", "\\"} or any(ord(c) < 0x21 for c in place)
     return "/" if bad else place
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ROWS = 100
 _STEPS = 30
+_MOST_MARKS = 40
 
 
 class Seen(NamedTuple):
@@ -80,6 +81,7 @@ def figures(site: Site, request: Request) -> Response:
     from corrida.analysis.charts.over_time import over_time_chart
     from corrida.analysis.charts.scatter import scatter_chart
 
+    site.freshness.look()
     state, seen = _look(site, ExploreState.of(request.query_params))
     charts: dict[str, Any] = {}
     ids = [run.id for run in seen.runs]
@@ -99,7 +101,8 @@ def figures(site: Site, request: Request) -> Response:
         "y": seen.y and seen.y.name,
         "colour": seen.y and seen.y.kind == "number" and seen.y.name,
         "runs": [
-            {"id": run.id, "status": run.status, "created": run.created, "aliases": run.aliases} for run in seen.runs
+            {"id": run.id, "status": run.status, "created": run.created, "aliases": run.aliases}
+            for run in seen.runs
         ],
         "values": {f.name: f.values for f in (*seen.axes, seen.x, seen.y) if f is not None},
         "charts": charts,
@@ -118,8 +121,7 @@ def _look(site: Site, state: ExploreState) -> tuple[ExploreState, Seen]:
 
     problems: list[str] = []
     if not state.runs and state.pipeline is None and not state.filter:
-        pipelines = site.store.catalog.pipelines()
-        state = state._replace(pipeline=max(pipelines, key=lambda name: pipelines[name][1], default=None))
+        state = state._replace(pipeline=site.overviews.get().last)
     runs = _named(site, state, problems) if state.runs else _fitting(site, state)
     more, runs = len(runs) > MOST_RUNS, runs[:MOST_RUNS]
     fields = fields_of(runs)
@@ -127,6 +129,9 @@ def _look(site: Site, state: ExploreState) -> tuple[ExploreState, Seen]:
     axes = [name for name in state.axes if name in fields] or telling_axes(fields, metric)
     x = fields.get(state.x) or next((fields[name] for name in axes if name != metric), None)
     y = fields.get(state.y) or (fields[metric] if metric else None)
+    if not state.axes and not state.log:  # nobody has chosen yet
+        shown = dict.fromkeys([*axes, *(field.name for field in (x, y) if field is not None)])
+        state = state._replace(log=tuple(name for name in shown if fields[name].is_wide))
     return state, Seen(runs, more, fields, [fields[name] for name in axes], x, y, problems)
 
 
@@ -155,4 +160,7 @@ def _fitting(site: Site, state: ExploreState) -> list[RunRecord]:
 
 
 def _steps(site: Site, runs: Sequence[RunRecord]) -> list[ConfigStep]:
-    return site.timeline.steps(runs[::-1])
+    """Return the changes of the configuration; in a search over parameters, those of files alone."""
+    steps = site.timeline.steps(runs[::-1])
+    in_files = [step for step in steps if step.in_files]
+    return in_files if in_files and len(steps) > _MOST_MARKS else steps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ExploreState(NamedTuple):
             several("log", 100),
         )
 
-    def address(self, **changes: object) -> str:
+    def address(self, **changes: Any) -> str:
         """Return the query of this state with changes."""
         state = self._replace(**changes)
         pairs = [("run", run) for run in state.runs]

@@ -141,9 +141,7 @@ async def read_form(request: Request) -> dict[str, str]:
         if len(body) > MOST_BYTES:
             raise BadForm(413, f"a form may hold {MOST_BYTES // 1000} kB; this one is larger")
     try:
-        pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
-        )
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
         raise BadForm(400, "this form cannot be read") from None
     return {name: text.replace("\r\n", "\n") for name, text in pairs}

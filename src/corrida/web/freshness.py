@@ -9,6 +9,8 @@ from concurrent.futures import TimeoutError as TooSlow
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from corrida.runs.store import Store
 
 _MOMENT = 0.5
@@ -28,6 +30,7 @@ class Freshness:
         self._lock = threading.Lock()
         self._looking: Future[None] | None = None
         self._looked = float("-inf")
+        self._prepared: set[str] = set()
 
     def look(self, *, patience: float = _PATIENCE) -> bool:
         """Have the folders looked at, unless that was done a moment ago.
@@ -58,6 +61,13 @@ class Freshness:
                 with self._lock:
                     self._looking, self._looked = None, time.monotonic()
         return True
+
+    def prepare(self, fields: Iterable[str]) -> None:
+        """Have sorting by these fields made quick, behind the page: a click on the head of a column comes later."""
+        new = set(fields) - self._prepared
+        if new:
+            self._prepared |= new
+            self._thread.submit(self._catalog.index_orders, sorted(new))
 
     def close(self) -> None:
         """End the thread."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse
 
 from corrida.inference.access import Names
@@ -100,11 +100,7 @@ class Guard:
             secure = scope["scheme"] == "https"
             answer.set_cookie(_cookie_name(scope), given, httponly=True, samesite="strict", secure=secure)
             return answer
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(scope))
-        except CookieError:
-            cookie = None
-        if cookie is not None and self._fits(cookie.value):
+        if self._fits(cookie_parser(headers.get("cookie", "")).get(_cookie_name(scope), "")):
             return None
         return _refused("open the address that `corrida ui` printed: it holds the token", 401)
 

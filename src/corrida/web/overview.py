@@ -34,12 +34,14 @@ class Overview(NamedTuple):
     Attributes:
         total: how many there are.
         pipelines: of which there are runs, sorted.
+        last: the pipeline that ran last; None without runs.
         names: of metrics, parameters, tags and findings that occur, with their group.
         trends: by pipeline; of those that ran last.
     """
 
     total: int
     pipelines: list[str]
+    last: str | None
     names: list[str]
     trends: dict[str, Trend]
 
@@ -67,7 +69,7 @@ def _overview(catalog: Catalog) -> Overview:
     pipelines = catalog.pipelines()
     last = sorted(pipelines, key=lambda name: pipelines[name][1], reverse=True)[:_TRENDS]
     trends = {name: trend for name in last if (trend := trend_of(catalog, name)) is not None}
-    return Overview(catalog.count(), sorted(pipelines), catalog.names(), trends)
+    return Overview(catalog.count(), sorted(pipelines), next(iter(last), None), catalog.names(), trends)
 
 
 def trend_of(catalog: Catalog, pipeline: str) -> Trend | None:

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse
 from corrida.analysis.gate_report import gate_blocks
 from corrida.errors import BadInput, CorridaError, Refused
 from corrida.gating import judge, promote
+from corrida.runs import layout
 from corrida.runs.alias import DEFAULT_ALIAS
 from corrida.runs.ids import validate_alias
 from corrida.web.address import aliases_address, compare_address, promote_address
@@ -64,6 +65,7 @@ def act(site: Site, request: Request, form: Mapping[str, str]) -> Response:
 
     def promoted() -> Done:
         check_unmoved(site, asked.alias, form.get("seen", ""))
+        check_unaltered(run)
         done = promote(
             site.store, site.project.settings, run.id, asked.alias, asked.reason or None, force=asked.force
         )
@@ -91,6 +93,18 @@ def check_unmoved(site: Site, alias: str, seen: str) -> None:
         raise Refused(f"@{alias} was moved by somebody else meanwhile: it {where}; look again")
 
 
+def check_unaltered(run: RunRecord) -> None:
+    """Refuse a run whose models are not those that it was trained with: that would only be found out when it is to serve.
+
+    Raises:
+        DamagedRun: a model was altered, is missing, or was put there since.
+    """
+    from corrida.execute.predictable import check_models
+
+    if run.status == "finished" and (run.dir / layout.MODELS_DIR).is_dir():
+        check_models(run)
+
+
 def last_move(site: Site, alias: str) -> str:
     """Return when an alias was moved last; empty when never."""
     history = site.store.alias_history(alias)
@@ -106,6 +120,7 @@ def _page(
         problem, alias, status = problem or str(error), DEFAULT_ALIAS, max(status, 400)
     now = site.store.aliases().get(alias)
     findings, why, passes, doubt = _findings(site, run, alias)
+    damage = _damage(run)
     content: dict[str, Any] = {
         "run": run,
         "asked": asked._replace(alias=alias),
@@ -115,7 +130,8 @@ def _page(
         "findings": findings,
         "why_no_gate": why,
         "passes": passes,
-        "problem": problem or doubt,
+        "damage": damage,
+        "problem": problem or damage or doubt,
         "compare": _compare(site, now, run),
     }
     return site.pages.page(request, "promote", content, here="aliases", status=status)
@@ -130,6 +146,14 @@ def _findings(site: Site, run: RunRecord, alias: str) -> tuple[Sequence[Block], 
     except CorridaError as error:
         return (), None, False, f"the rules could not be judged: {error}"
     return ((), why, True, "") if gate is None else (gate_blocks(gate), why, gate.passed, "")
+
+
+def _damage(run: RunRecord) -> str:
+    try:
+        check_unaltered(run)
+    except CorridaError as error:
+        return str(error)
+    return ""
 
 
 def _compare(site: Site, now: Promotion | None, run: RunRecord) -> str:

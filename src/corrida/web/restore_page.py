@@ -47,7 +47,11 @@ def act(site: Site, request: Request, form: Mapping[str, str]) -> Response:
             raise Refused("the files changed since this page was written; look again at what would change")
         operation = site.store.restore(plan, force="force" in form)
         count = len(plan.changes)
-        said = f"restored {count} file{'s' if count != 1 else ''} from {plan.run}" if count else "nothing changed"
+        said = (
+            f"restored {count} file{'s' if count != 1 else ''} from {plan.run}"
+            if count
+            else "nothing changed"
+        )
         address = restore_address(site.pages.base, run.id, exact=exact, done=form.get("once", ""))
         return Done(address, said, operation or "")
 

@@ -243,16 +243,9 @@ def _results(site: Site, run: RunRecord) -> dict[str, Any]:
     served = False
     try:
         from corrida.inference.impact import analyses_of
-        from corrida.inference.lineage import jobs_of
-        from corrida.inference.settings import runner_of
 
-        jobs = jobs_of(runner_of(site.project))
-        if jobs is not None:
-            served = True
-            try:
-                effects = analyses_of(jobs, run.id, _EFFECTS)
-            finally:
-                jobs.database.engine.dispose()
+        found = site.jobs.ask(lambda jobs: analyses_of(jobs, run.id, _EFFECTS))
+        served, effects = found is not None, found or []
     except ImportError:
         pass  # the extra of the runner is not installed
     except CorridaError as error:

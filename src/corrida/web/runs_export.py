@@ -58,7 +58,8 @@ def as_json(site: Site, request: Request) -> Response:
             for run in runs:
                 row = {name: value for name, value in _values(run, fields).items() if value is not None}
                 numbers = {
-                    name: json_number(value) if isinstance(value, float) else value for name, value in row.items()
+                    name: json_number(value) if isinstance(value, float) else value
+                    for name, value in row.items()
                 }
                 yield before + msgspec.json.encode(numbers, enc_hook=str)
                 before = b",\n"
@@ -114,7 +115,9 @@ def _values(run: RunRecord, fields: Sequence[str]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return json_number(value)
-    return msgspec.json.encode(value, enc_hook=str).decode() if isinstance(value, dict | list | tuple) else value
+    return (
+        msgspec.json.encode(value, enc_hook=str).decode() if isinstance(value, dict | list | tuple) else value
+    )
 
 
 def _file(content: Iterator[Any], kind: str, name: str) -> Response:

@@ -73,6 +73,7 @@ def show(site: Site, request: Request) -> Response:
         shown = []
     overview = site.overviews.get()
     names = [field for _, field in fields]
+    site.freshness.prepare(names)
     hint = ""
     if not shown and not error:
         hint = why_none_fits(

@@ -164,11 +164,7 @@ def _results(site: Site, text: str) -> list[FoundResult]:
     """Return the result whose whole id this is, as ``corrida why`` knows it."""
     found = list(_predictions(site, text))
     try:
-        from corrida.inference.lineage import jobs_of
-        from corrida.inference.settings import runner_of
-
-        jobs = jobs_of(runner_of(site.project))
-        job = None if jobs is None else jobs.get(text)
+        job = site.jobs.ask(lambda jobs: jobs.get(text))
     except (CorridaError, ImportError):
         return found  # no analysis of that id, or no database to ask
     if job is not None:

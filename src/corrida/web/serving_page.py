@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("queued", "running", "processed", "failed", "cancelled")
 _PAGE = 50
-_DRIFT_FILES = 60
+_DRIFT_FILES = 40
 _FAILURES = 10
 
 
@@ -82,7 +82,7 @@ class ServingState(NamedTuple):
 class Found(NamedTuple):
     """What the jobs' database said."""
 
-    counts: Mapping[str, int]
+    counts: Mapping[Any, int]
     oldest: float | None
     jobs: list[Job]
     pace: Pace
@@ -132,9 +132,7 @@ def _ask(jobs: Jobs, state: ServingState, window: Window, now: float) -> Found:
     return Found(
         jobs.counts(),
         jobs.oldest_waiting(),
-        jobs.list(
-            status=status, run_id=state.run or None, limit=_PAGE + 1, offset=(state.page - 1) * _PAGE
-        ),
+        jobs.list(status=status, run_id=state.run or None, limit=_PAGE + 1, offset=(state.page - 1) * _PAGE),
         overview.pace(database, now, window.seconds, window.spans),
         overview.failures(database),
         overview.drift(database, _DRIFT_FILES),
@@ -216,7 +214,9 @@ def pace_figures(pace: Pace, window: Window) -> list[Figure]:
         slowest = max(measures["95 %"] for _, measures in times)
         figures.append(
             Figure(
-                times_chart("Seconds until the end", f"{window.label}, by {window.bar}; waiting included", times),
+                times_chart(
+                    "Seconds until the end", f"{window.label}, by {window.bar}; waiting included", times
+                ),
                 f"How long analyses took in the {window.label}; the slowest stretch needed {format_number(slowest)} "
                 "seconds for 95 % of them.",
             )
@@ -233,13 +233,17 @@ def drift_figure(drift: Drift) -> Figure:
         if drift.measure == "psi"
         else f"change of the level since training, in usual changes of a season; beyond {limit:g} it is far"
     )
-    files = f"last {count:,} file{'s' if count != 1 else ''}" + (f" of {drift.pipeline}" if drift.pipeline else "")
+    files = f"last {count:,} file{'s' if count != 1 else ''}" + (
+        f" of {drift.pipeline}" if drift.pipeline else ""
+    )
     latest = far_now(drift)
     alt = f"Drift of the features over the {files}. In the last one: " + (
         ", ".join(f"{name} {text}" for name, text, _ in latest) or "nothing measured"
     )
     points = [(analysis, ended, values) for analysis, ended, _, values in drift.points]
-    return Figure(drift_chart("How far files stood from training", f"{files}; {how}", drift.measure, points), alt)
+    return Figure(
+        drift_chart("How far files stood from training", f"{files}; {how}", drift.measure, points), alt
+    )
 
 
 def far_now(drift: Drift) -> list[tuple[str, str, bool]]:
@@ -248,5 +252,7 @@ def far_now(drift: Drift) -> list[tuple[str, str, bool]]:
     points: Sequence[Mapping[str, float]] = [values for _, _, _, values in drift.points]
     last = points[-1]
     return [
-        (name, format_number(last[name]), abs(last[name]) > limit) for name in farthest(points) if name in last
+        (name, format_number(last[name]), abs(last[name]) > limit)
+        for name in farthest(points)
+        if name in last
     ]

@@ -176,9 +176,10 @@ def create_viewer(
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        loading = warm_up()
+        loading = warm_up() if warm else None
         yield
-        loading.cancel()
+        if loading is not None:
+            loading.cancel()
         live.close()
         site.freshness.close()
         jobs.close()

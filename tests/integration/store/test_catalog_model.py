@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from corrida.runs.catalog_query import names_of
+from corrida.runs.query import GROUPS
 from corrida.runs.spec import RunSpec
 from corrida.runs.store import Store
 
@@ -246,6 +248,12 @@ class Folders(RuleBasedStateMachine):
         assert known == sorted(known, key=lambda n: -model[n]["n"])
         if self.ended(0) or (self.roots[0] / "index.json").exists():
             assert read_index(self.roots[0]).keys() == set(self.ended(0))
+
+        headers = store.catalog.query()
+        assert store.catalog.names() == sorted(
+            {name for header in headers for name in names_of(header)},
+            key=lambda name: (GROUPS.index(name.partition(".")[0]), name),
+        )
 
         def ids(**query):
             return [r.id for r in store.runs(**query)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from corrida.analysis.charts.theme import CHANGED, GOOD, PALETTE, QUIET, Spec, figure
@@ -15,7 +16,10 @@ _SAID = 240
 
 
 def over_time_chart(
-    metric: str, runs: Sequence[RunRecord], values: Sequence[float | None], changes: Mapping[str, Sequence[str]]
+    metric: str,
+    runs: Sequence[RunRecord],
+    values: Sequence[float | None],
+    changes: Mapping[str, Sequence[str]],
 ) -> Spec:
     """Return a line a pipeline over the time at which the runs started; a rule where a run was configured anew.
 
@@ -34,18 +38,27 @@ def over_time_chart(
             rows.append({**base, "kind": "run", "y": value})
         if lines := changes.get(run.id):
             said = "; ".join(lines)
-            rows.append({**base, "kind": "change", "said": said if len(said) <= _SAID else f"{said[:_SAID]}…"})
+            rows.append(
+                {**base, "kind": "change", "said": said if len(said) <= _SAID else f"{said[:_SAID]}…"}
+            )
     pipelines = sorted({run.pipeline for run in runs})
     missing = sum(value is None for value in values)
-    parts = [f"{len(changes):,} change{'s' * (len(changes) != 1)} of the configuration (dashed)"] if changes else []
+    parts = (
+        [f"{len(changes):,} change{'s' * (len(changes) != 1)} of the configuration (dashed)"]
+        if changes
+        else []
+    )
     parts += [f"{missing:,} run{'s' * (missing != 1)} without it left out"] if missing else []
-    time = {"field": "time", "type": "temporal", "title": None, "axis": {"grid": False, "tickCount": 6, "labelOverlap": True}}
+    time = {
+        "field": "time", "type": "temporal", "title": None,
+        "axis": {"grid": False, "tickCount": 6, "labelOverlap": True, "format": _time_format(runs)},
+    }  # fmt: skip
     height = {"field": "y", "type": "quantitative", "title": metric.replace(".", " ").replace("[", "("),
               "scale": {"zero": False}, "axis": {"tickCount": 5, "format": ".4~g"}}  # fmt: skip
     colour: dict[str, Any] = {"value": GOOD}
     if len(pipelines) > 1:
         colour = {"field": "pipeline", "type": "nominal", "title": None,
-                  "scale": {"domain": pipelines, "range": list(PALETTE)}, "legend": {"orient": "bottom"}}  # fmt: skip
+                  "scale": {"domain": pipelines, "range": [c for c in PALETTE if c != CHANGED]}, "legend": {"orient": "bottom"}}  # fmt: skip
     tooltip = [
         {"field": "run", "type": "nominal"},
         {"field": "y", "type": "quantitative", "title": metric.replace(".", " ").replace("[", "("), "format": ".6~g"},
@@ -64,10 +77,19 @@ def over_time_chart(
     if changes:
         rule = {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5, "opacity": 0.9 if clear else 0.25}
         mark = {"type": "point", "shape": "triangle-down", "filled": True, "size": 90, "opacity": 1}
-        said = [{"field": "run", "type": "nominal", "title": "from"}, {"field": "said", "type": "nominal", "title": "changed"}]
+        facts = [
+            {"field": "run", "type": "nominal", "title": "from"},
+            {"field": "said", "type": "nominal", "title": "changed"},
+        ]
         same: dict[str, Any] = {"x": time, "color": {"value": CHANGED}}
         layers.insert(0, {"transform": only["change"], "mark": rule, "encoding": same})
-        layers.append({"transform": only["change"], "mark": mark, "encoding": {**same, "y": {"value": 4}, "tooltip": said}})
+        layers.append(
+            {
+                "transform": only["change"],
+                "mark": mark,
+                "encoding": {**same, "y": {"value": 4}, "tooltip": facts},
+            }
+        )
     return figure(
         f"{metric} over time",
         "; ".join(parts),
@@ -76,3 +98,10 @@ def over_time_chart(
         data={"name": "points", "values": rows},
         layer=layers,
     )
+
+
+def _time_format(runs: Sequence[RunRecord]) -> str:
+    """Return how the axis writes times, by how far they lie apart."""
+    times = [datetime.fromisoformat(run.created) for run in runs]
+    span = (max(times) - min(times)).total_seconds() if times else 0.0
+    return "%H:%M:%S" if span < 10 * 60 else "%d %b %H:%M" if span < 4 * 86_400 else "%d %b %Y"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corrida.analysis.charts.theme import GOOD, QUIET, Spec, figure
-from corrida.analysis.run_fields import Field
+
+if TYPE_CHECKING:
+    from corrida.analysis.run_fields import Field
 
 
 def scatter_chart(runs: Sequence[str], x: Field, y: Field, *, log: Sequence[str] = ()) -> Spec:
@@ -53,7 +55,7 @@ def scatter_chart(runs: Sequence[str], x: Field, y: Field, *, log: Sequence[str]
     )
 
 
-def _axis(channel: str, field: Field, log: bool) -> dict[str, Any]:  # noqa: FBT001 - one of two shapes of an axis
+def _axis(channel: str, field: Field, log: bool) -> dict[str, Any]:
     if field.kind == "name":
         return {
             "field": channel, "type": "nominal", "title": _title(field), "sort": list(field.domain),

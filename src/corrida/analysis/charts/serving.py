@@ -11,11 +11,12 @@ MOST_FEATURES: Final = len(PALETTE)
 DRIFT_LIMITS: Final[Mapping[str, float]] = {"psi": 0.25, "level": 3.0}
 """Beyond it a feature counts as far from training."""
 _COLOURS: Final = {"processed": GOOD, "failed": BAD, "cancelled": QUIET}
+_FEW: Final = 5
 _TIME: Final = {
     "field": "time",
     "type": "temporal",
     "title": None,
-    "axis": {"grid": False, "tickCount": 6, "labelOverlap": True},
+    "axis": {"grid": False, "tickCount": 6, "labelOverlap": True, "format": "%H:%M"},
 }
 
 
@@ -31,18 +32,21 @@ def ended_chart(
     """
     rows = [
         {"time": begin * 1000, "until": end * 1000, "end": how, "analyses": count, "rows": scored}
-        for begin, end, ended, scored in spans
+        for number, (begin, end, ended, scored) in enumerate(spans)
         for how, count in ended.items()
+        if count or (number in {0, len(spans) - 1} and how == "processed")  # the ends of the axis
     ]
+    most = max((sum(ended.values()) for _, _, ended, _ in spans), default=0)
+    ticks: dict[str, Any] = {"values": list(range(most + 1))} if most <= _FEW else {"tickCount": 4}
     shown = [how for how in _COLOURS if any(ended.get(how) for _, _, ended, _ in spans)] or ["processed"]
     return figure(
         title, subtitle, width=440, height=190, data={"values": rows},
-        mark={"type": "bar", "binSpacing": 1},
+        mark={"type": "bar", "orient": "vertical", "xOffset": 0.5, "x2Offset": -0.5},
         encoding={
-            "x": {**_TIME, "bandPosition": 0},
+            "x": _TIME,
             "x2": {"field": "until"},
             "y": {"field": "analyses", "type": "quantitative", "title": None, "stack": "zero",
-                  "axis": {"tickCount": 4, "tickMinStep": 1, "format": "~s"}},
+                  "axis": {**ticks, "format": "~s"}},
             "color": {"field": "end", "type": "nominal", "title": None,
                       "scale": {"domain": shown, "range": [_COLOURS[how] for how in shown]},
                       "legend": {"orient": "bottom", "symbolType": "square"} if len(shown) > 1 else None},
@@ -67,8 +71,8 @@ def times_chart(title: str, subtitle: str, spans: Sequence[tuple[float, Mapping[
             ended in has none.
     """
     rows = [
-        {"time": middle * 1000, "what": name, "seconds": seconds, "number": number}
-        for number, (middle, measures) in enumerate(spans)
+        {"time": middle * 1000, "what": name, "seconds": round(seconds, 4)}
+        for middle, measures in spans
         for name, seconds in measures.items()
     ]
     names = list(dict.fromkeys(row["what"] for row in rows))
@@ -107,7 +111,8 @@ def drift_chart(
     """
     shown = farthest([values for _, _, values in points])
     rows = [
-        {"number": number + 1, "analysis": analysis, "time": ended * 1000, "feature": name, "drift": values[name]}
+        {"number": number + 1, "analysis": analysis, "time": round(ended * 1000), "feature": name,
+         "drift": round(values[name], 4)}
         for number, (analysis, ended, values) in enumerate(points)
         for name in shown
         if name in values
@@ -129,14 +134,13 @@ def drift_chart(
         {"field": "drift", "type": "quantitative", "format": ".3~f"},
     ]
     return figure(
-        title, subtitle, width=440, height=240,
+        title, subtitle, width=440, height=240, data={"values": rows},
         layer=[
             {"data": {"values": [{"limit": one} for one in limits]},
              "mark": {"type": "rule", "strokeDash": [4, 4], "color": INK, "opacity": 0.6},
              "encoding": {"y": {"field": "limit", "type": "quantitative"}}},
-            {"data": {"values": rows}, "mark": {"type": "line", "strokeWidth": 1.6}, "encoding": encoding},
-            {"data": {"values": rows}, "mark": {"type": "circle", "size": 36},
-             "encoding": {**encoding, "tooltip": tooltip}},
+            {"mark": {"type": "line", "strokeWidth": 1.6}, "encoding": encoding},
+            {"mark": {"type": "circle", "size": 36}, "encoding": {**encoding, "tooltip": tooltip}},
         ],
     )  # fmt: skip
 

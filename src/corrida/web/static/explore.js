@@ -39,7 +39,6 @@ function number(value) {
 }
 
 // -- what is kept ------------------------------------------------------------------------------------------------
-
 function within(name, at) {
   const limit = limits.get(name);
   if (!limit) return true;
@@ -76,7 +75,6 @@ function recall() {
 }
 
 // -- parallel coordinates ----------------------------------------------------------------------------------------
-
 const box = root.querySelector("[data-parallel]");
 const scales = new Map();
 let lines = [];
@@ -98,6 +96,7 @@ function scaleOf(axis) {
   return { at, value: (place) => back(low + (high - low) * (1 - (place - TOP) / length)), ticks: marks.map((value) => [at(value), number(Number(value.toPrecision(3)))]) };
 }
 
+// Seven tones by rank: one run far off takes no room from the others.
 function tones() {
   const scores = colour ? values[colour] : [];
   const order = [...new Set(scores.filter((value) => value !== null))].sort((a, b) => a - b);
@@ -106,7 +105,7 @@ function tones() {
 }
 
 function plot() {
-  const gap = Math.max(GAP, Math.min(260, (box.parentElement.clientWidth - 150) / Math.max(axes.length - 1, 1)));
+  const gap = Math.max(GAP, Math.min(400, (box.parentElement.clientWidth - 150) / Math.max(axes.length - 1, 1)));
   const width = gap * (axes.length - 1) + 150;
   const svg = node("svg", { viewBox: `0 0 ${width} ${TOP + HEIGHT + MISSING}`, width, height: TOP + HEIGHT + MISSING, role: "img", "aria-label": `Parallel coordinates of ${runs.length} runs over ${axes.map((axis) => short(axis.name)).join(", ")}` });
   const across = new Map(axes.map((axis, i) => [axis.name, 60 + gap * i]));
@@ -160,12 +159,9 @@ function axisOf(axis, place, lacking, svg, gap) {
       else limits.set(axis.name, { low: Number(scale.value(high).toPrecision(6)), high: Number(scale.value(low).toPrecision(6)) });
       update();
     };
-    const up = (event) => {
-      move(event);
-      grip.removeEventListener("pointermove", move);
-    };
-    grip.addEventListener("pointermove", move);
-    grip.addEventListener("pointerup", up, { once: true });
+    grip.onpointermove = move;
+    grip.onpointerup = grip.onpointercancel = () => { grip.onpointermove = null; };
+    move(down);
   });
 }
 
@@ -173,7 +169,7 @@ function showHeld() {
   for (const rect of box.querySelectorAll(".held")) {
     const limit = limits.get(rect.dataset.axis), scale = scales.get(rect.dataset.axis);
     const ends = !limit ? [0, 0] : limit.names ? [...limit.names].map(scale.at).filter((at) => at !== undefined) : [scale.at(limit.low), scale.at(limit.high)];
-    const room = (at) => Math.min(Math.max(Number.isFinite(at) ? at : TOP + HEIGHT, TOP - 6), TOP + HEIGHT - 6);
+    const room = (at) => Math.min(Math.max(Number.isNaN(at) ? Infinity : at, TOP - 6), TOP + HEIGHT - 6);
     const low = ends.length ? room(Math.min(...ends)) : 0, high = ends.length ? room(Math.max(...ends)) : 0;
     const edge = limit?.names ? 9 : 0;
     rect.setAttribute("y", low - edge);
@@ -182,7 +178,6 @@ function showHeld() {
 }
 
 // -- limits by hand ----------------------------------------------------------------------------------------------
-
 const inputs = new Map();
 
 function limitsByHand() {
@@ -230,8 +225,8 @@ function showLimits() {
 }
 
 // -- what follows ------------------------------------------------------------------------------------------------
-
 let later;
+let settled = Promise.resolve(); // the figures are drawn: before that other points would draw them twice
 
 function rows(kept) {
   const table = document.querySelector("table[data-rows]");
@@ -265,16 +260,16 @@ function update() {
     kept.push(at);
     chosen.add(run.id);
   });
-  const some = kept.length < runs.length;
   lines.forEach((line, at) => line.classList.toggle("off", !chosen.has(runs[at].id)));
-  root.querySelector("[data-kept]").textContent = some ? `${kept.length} of ${runs.length} runs kept` : "";
+  root.querySelector("[data-kept]").textContent = kept.length < runs.length ? `${kept.length} of ${runs.length} runs kept` : "";
   root.querySelector("[data-clear]").hidden = !limits.size && !Object.keys(brush).length;
   showHeld();
   showLimits();
   clearTimeout(later);
-  later = setTimeout(() => {
+  later = setTimeout(async () => {
     remember();
     rows(kept);
+    await settled;
     for (const [name, figure] of figures) {
       const spec = charts[name];
       if (spec) refill(figure, { ...spec, data: { ...spec.data, values: spec.data.values.map((point) => ({ ...point, chosen: chosen.has(point.run) })) } });
@@ -285,7 +280,7 @@ function update() {
 root.querySelector("[data-clear]").addEventListener("click", () => {
   limits.clear();
   brush = {};
-  if (charts.scatter) scatter();
+  if (charts.scatter) settled = scatter();
   update();
 });
 
@@ -298,8 +293,11 @@ async function scatter() {
 }
 
 recall();
-plot();
 limitsByHand();
-new ResizeObserver(() => { plot(); update(); }).observe(box.parentElement);
-await Promise.all([charts.scatter && scatter(), charts.time && draw(figures.get("time"), charts.time)]);
-if (limits.size) update();
+settled = Promise.all([charts.scatter && scatter(), charts.time && draw(figures.get("time"), charts.time)]);
+let width;
+new ResizeObserver(() => {
+  if (width === (width = box.parentElement.clientWidth)) return;
+  plot();
+  update();
+}).observe(box.parentElement);

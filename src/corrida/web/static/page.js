@@ -10,7 +10,7 @@ export function localise(time) {
   time.title = `${time.dateTime.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "")} UTC`;
 }
 
-const rows = () => [...document.querySelectorAll("tr[data-href]")];
+const rows = () => [...document.querySelectorAll("tr[data-href], .flipped details")].filter((row) => row.getClientRects().length);
 let here = -1;
 
 function go(step) {
@@ -20,7 +20,7 @@ function go(step) {
   here = Math.min(Math.max(here + step, 0), all.length - 1);
   all[here].classList.add("here");
   all[here].scrollIntoView({ block: "nearest" });
-  all[here].querySelector("a")?.focus({ preventScroll: true });
+  all[here].querySelector("summary, a")?.focus({ preventScroll: true });
 }
 
 const keys = {
@@ -36,6 +36,14 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog[open]")) {
     if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.key === "Enter") {
+    const row = rows()[here];
+    if (row?.dataset.href && row.classList.contains("here") && !event.target.closest("a, button, summary")) {
+      event.preventDefault(); // else a box that is ticked would send its form
+      location.href = row.dataset.href;
+    }
     return;
   }
   const act = keys[event.key];
