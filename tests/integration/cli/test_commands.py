@@ -175,8 +175,8 @@ def test_items(toy, corrida):
 def test_init(project, corrida):
     (project / "config").mkdir()
     (project / "config/a.json").write_text("{}", encoding="utf-8")
-    (project / "own.py").write_text("def work(data, config): return {'n': len(config)}\n", encoding="utf-8")
-    corrida("init", "--pipeline", "my.work", "--uses", "own:work", "--store", 'st"ore')
+    (project / "work_of_init.py").write_text("def work(data, config): return {'n': len(config)}\n", encoding="utf-8")
+    corrida("init", "--pipeline", "my.work", "--uses", "work_of_init:work", "--store", 'st"ore')
     corrida("run", "my.work", "--run-id", "a")
     assert (project / 'st"ore' / "a" / "config" / "a.json").exists()
     assert "already" in corrida.refuses("init")
