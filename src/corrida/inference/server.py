@@ -52,8 +52,7 @@ def build(service: Service, working: Callable[[], str] | None = None) -> ASGIApp
     limits = service.runner.limits
     service.database.patience = _PATIENCE_SECONDS
     keys = Keys(service.database)
-    beyond = not is_loopback(limits.host) or bool(limits.hosts)
-    if beyond and not keys.any():
+    if _is_reached_from_afar(service.runner) and not keys.any():
         raise BadInput(
             "the API is to be reached from other machines, and there is no key; `corrida keys add NAME` makes one"
         )
@@ -64,19 +63,28 @@ def build(service: Service, working: Callable[[], str] | None = None) -> ASGIApp
         create_api(service, Webhooks(service), metrics, working),
         keys=keys,
         names=Names(limits.host, limits.hosts),
-        keys_required=beyond or keys.any(),
+        keys_required=keys_required(service),
         per_minute=limits.calls_per_minute,
         metrics=metrics,
     )
 
 
-def serve(runner: Runner, worker_command: Sequence[str] | None, ready: Callable[[str], None]) -> int:
+def keys_required(service: Service) -> bool:
+    """Tell whether a call needs a key: from other machines always, and wherever there is one."""
+    return _is_reached_from_afar(service.runner) or Keys(service.database).any()
+
+
+def _is_reached_from_afar(runner: Runner) -> bool:
+    return not is_loopback(runner.limits.host) or bool(runner.limits.hosts)
+
+
+def serve(runner: Runner, worker_command: Sequence[str] | None, ready: Callable[[str, bool], None]) -> int:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
         runner: places and limits.
         worker_command: what comes after ``corrida`` to start the worker; None starts none.
-        ready: called with the address of the API once it is listening.
+        ready: called with the address of the API, and whether calls need a key, once it is listening.
 
     Raises:
         BadInput: the address cannot be listened on.
@@ -114,7 +122,8 @@ def serve(runner: Runner, worker_command: Sequence[str] | None, ready: Callable[
             timeout_graceful_shutdown=10,
         )
         host, port = listening.getsockname()[:2]
-        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        ready(address, keys_required(service))
         log("serving", host=host, port=port, worker=keeper is not None)
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn has its own while it runs, and raises the signal again afterwards: the worker is to end in peace.
