@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from corrida.pipelines.feature_profile import DRIFTED, LEAST_ROWS
+from corrida.pipelines.streaming import DRIFTED, LEAST_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
