@@ -16,7 +16,11 @@ def place(tmp_path_factory):
 
 
 # Another case runs every line of these, on other data or models; each of them takes half a minute.
-SAME_CODE = {"model_search": "model_search_light", "risk_million": "risk_500_mb"}
+SAME_CODE = {
+    "model_search": "model_search_workers",
+    "model_search_light": "model_search_workers",
+    "risk_million": "risk_500_mb",
+}
 
 
 def test_what_is_left_out_is_run_by_another_case():
