@@ -141,11 +141,15 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        return socket.create_server(address[:2], family=family, backlog=512)
+        listening = socket.create_server(address[:2], family=family, backlog=512)
+        # asyncio does so only for sockets that name their protocol; without it an answer in two pieces waits 40 ms.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except socket.gaierror as error:
         why = error.strerror
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
+    else:
+        return listening
     raise BadInput(f"the API cannot listen on {host} port {port}: {why}; choose another with --port")
 
 
