@@ -99,13 +99,13 @@ def _loop(folder, spool, *, resident):
         time.sleep(0.005)
 
 
-def jobs(folder: str, spool: str, way: str, alone: str, clients: str, each: str):
+def jobs(folder: str, spool: str, way: str, workers: str, alone: str, clients: str, each: str):
     """Hand files to loops, and say how long a file took, and how many a second."""
     from bench.contestants import clients as of
 
     for name in ("pending", "working", "processed"):
         os.makedirs(f"{spool}/{name}")
-    count = 1 if way == "resident" else 2  # one process that stays; or two loops, as there are two workers
+    count = 1 if way == "resident" else int(workers)  # one process that stays; or as many loops as workers
     loops = [
         subprocess.Popen([sys.executable, __file__, way, folder, spool], stdout=subprocess.PIPE)
         for _ in range(count)

@@ -40,10 +40,10 @@ def file(folder: str, spool: str, name: str):
         }
 
 
-def jobs(folder: str, spool: str, way: str, alone: str, clients: str, each: str):
+def jobs(folder: str, spool: str, way: str, workers: str, alone: str, clients: str, each: str):
     """Hand small files over, and say how long a file took, and how many a second."""
     over_http = way == "HTTP"
-    command = ["serve", "--port", "0", "--workers", "2"] if over_http else ["worker", "--slots", "2"]
+    command = ["serve", "--port", "0", "--workers", workers] if over_http else ["worker", "--slots", workers]
     with _started(folder, spool, command, free_calls=True) as (process, service):
         hand_over = {
             "submitted": lambda: of.Submitted(f"{folder}/small", service),

@@ -21,6 +21,7 @@ _WAYS = {
     _HTTP: "HTTP",
 }
 _ALONE, _CLIENTS, _EACH = 60, 8, 20
+_WORKERS = 2
 _FEW = 6  # files of the slow loop, one after the other; with many clients each hands over one
 _SLOW = f"plain Python, {_STARTING}"
 _ENTRIES = (
@@ -47,6 +48,7 @@ def _measure(place: Place, entry: Entry) -> Sample:
         folder=risk_folder(place),
         spool=place.fresh("spool"),
         way=_WAYS[entry.variant],
+        workers=place.size(_WORKERS, 1),
         alone=place.size(_FEW if slow else _ALONE, 1),
         clients=place.size(_CLIENTS, 1),
         each=place.size(1 if slow else _EACH, 1),

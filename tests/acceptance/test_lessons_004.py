@@ -111,7 +111,7 @@ def test_errors_of_a_callback_are_kept_and_said_and_end_nothing(project, rows, c
 
 
 def test_one_failing_model_does_not_lose_the_report_of_the_others(table, corrida):
-    (table / "own.py").write_text(
+    (table / "own_falls.py").write_text(
         "from sklearn.linear_model import Ridge\n"
         "from corrida.model_search import ModelSpec\n\n\n"
         "class Falls(Ridge):\n"
@@ -121,7 +121,7 @@ def test_one_failing_model_does_not_lose_the_report_of_the_others(table, corrida
         encoding="utf-8",
     )
     said = corrida(
-        "run", "model_search", *QUICK, "--set", "models=[ridge,own:falls,linear]", "--run-id", "mixed"
+        "run", "model_search", *QUICK, "--set", "models=[ridge,own_falls:falls,linear]", "--run-id", "mixed"
     ).out
     assert "falls failed and is left out" in " ".join(said.split())
     with (table / "runs" / "mixed" / "training_report.csv").open(encoding="utf-8") as file:

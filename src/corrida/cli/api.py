@@ -7,8 +7,16 @@ from typing import Any
 
 import click
 
-from corrida.cli.common import json_option, open_project, print_json, say, short_time, show_blocks
-from corrida.cli.serve import SHADOW_HELP, open_runner, runner_options
+from corrida.cli.common import (
+    json_option,
+    on_terminal,
+    open_project,
+    print_json,
+    say,
+    short_time,
+    show_blocks,
+)
+from corrida.cli.serve import SHADOW_HELP, needs_serving, open_runner, runner_options
 
 
 @click.command()
@@ -33,6 +41,7 @@ from corrida.cli.serve import SHADOW_HELP, open_runner, runner_options
 @click.option("--shadow", metavar="RUN", help=SHADOW_HELP)
 @click.option("--no-ui", is_flag=True, help="Without the pages for browsers.")
 @runner_options
+@needs_serving
 def serve(
     *,
     host: str | None,
@@ -68,6 +77,8 @@ def serve(
     )
     from corrida.inference.server import serve as serve_until_stopped
 
+    if shadow is not None:
+        open_project(store).store().resolve(shadow)  # rather now than in the log, with each file
     limits = runner.limits
     command = [
         *(
@@ -83,11 +94,14 @@ def serve(
         *("--spool", str(runner.spool), "--database", runner.database, "--store", str(runner.store)),
     ]
 
-    def ready(address: str) -> None:
+    def ready(address: str, keys_required: bool) -> None:
         say(f"serving on {address}")
-        say(f"  curl --data-binary @file.csv '{address}/v1/analyses?wait=30'")
+        key = "-H 'Authorization: Bearer KEY' " if keys_required else ""
+        say(f"  curl {key}--data-binary @file.csv '{address}/v1/analyses?wait=30'")
         if beside is not None:
             say(f"  {address}/ shows the runs and the queue in a browser")
+        if on_terminal():
+            say("Ctrl-C ends it")
 
     beside = None if no_ui else _pages(store)
     return serve_until_stopped(runner, None if workers == 0 else command, ready, beside)
@@ -109,7 +123,7 @@ def keys() -> None:
     """Make, list and revoke the keys of the API."""
 
 
-@keys.command()
+@keys.command(short_help="Make a key for NAME and show it, once.")
 @click.argument("name")
 @click.option("--all", "sees_all", is_flag=True, help="It sees the analyses of all keys.")
 @click.option(
@@ -117,6 +131,7 @@ def keys() -> None:
 )
 @json_option
 @runner_options
+@needs_serving
 def add(
     name: str,
     *,
@@ -147,6 +162,7 @@ def add(
 @keys.command(name="list")
 @json_option
 @runner_options
+@needs_serving
 def list_(*, as_json: bool, spool: str | None, database: str | None, store: str | None) -> int:
     """List the keys."""
     import msgspec
@@ -156,7 +172,8 @@ def list_(*, as_json: bool, spool: str | None, database: str | None, store: str 
     from corrida.inference.service import opened
     from corrida.inference.views import utc
 
-    with opened(open_runner(store, spool, database)) as service:
+    runner = open_runner(store, spool, database)
+    with opened(runner) as service:
         found = Keys(service.database).list()
     if as_json:
         print_json([msgspec.to_builtins(key) for key in found])
@@ -168,7 +185,7 @@ def list_(*, as_json: bool, spool: str | None, database: str | None, store: str 
         [
             key.name,
             "all" if key.sees_all else "its own",
-            str(key.per_minute or "–"),
+            f"{key.per_minute or runner.limits.calls_per_minute:,}",
             short_time(utc(key.created)),
             f"revoked {short_time(utc(key.revoked))}" if key.revoked else "opens",
         ]
@@ -181,6 +198,7 @@ def list_(*, as_json: bool, spool: str | None, database: str | None, store: str 
 @keys.command()
 @click.argument("name")
 @runner_options
+@needs_serving
 def revoke(name: str, *, spool: str | None, database: str | None, store: str | None) -> int:
     """Let the key of NAME open nothing from now on."""
     from corrida.inference.keys import Keys
@@ -192,8 +210,9 @@ def revoke(name: str, *, spool: str | None, database: str | None, store: str | N
     return 0
 
 
-@keys.command(name="webhook-secret")
+@keys.command(name="webhook-secret", short_help="Print the secret that signs webhooks.")
 @runner_options
+@needs_serving
 def webhook_secret_(*, spool: str | None, database: str | None, store: str | None) -> int:
     """Print the secret with which webhooks are signed, for those who receive them."""
     from corrida.inference.service import opened

@@ -37,9 +37,9 @@ def charges_of(database: Database, analysis: str) -> list[dict[str, Any]]:
 
 def charge_line(charge: dict[str, Any]) -> tuple[str, str]:
     """Return the name and the text under which a person sees a line of the ledger."""
-    parts = [f"{charge['units']:,} row{'s' * (abs(charge['units']) != 1)}"]
+    parts = [f"{charge['units']:,} row{'s' * (abs(charge['units']) != 1)}".replace("-", "−")]
     if "amount" in charge:
-        parts.append(charge["amount"])
+        parts.append(charge["amount"].replace("-", "−"))
     if "reason" in charge:
         parts.append(charge["reason"])
     if "gateway" in charge:

@@ -31,8 +31,8 @@ def demo(name: str, to: str | None, *, neural: bool, store: str | None) -> int:
     """Lay out a small project and run it: list, compare, and what to do next.
 
     NAME is the demo: `matching`, the default, on real job titles; `verdicts`, which asks of the same titles what is
-    better, worse or chance; `evaluation` on a made-up classroom; `forecasting` of employment by sector; or `model-search` on
-    Seattle's weather. Its runs are kept in its own folder, unless --store names another.
+    better, worse or chance; `evaluation` on a made-up classroom; `forecasting` of employment by sector; `model-search` on
+    Seattle's weather; or `risk` of made-up payments. Its runs are kept in its own folder, unless --store names another.
     """
     from corrida.demos import Command, find_demo, lay_out
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from corrida.cli.common import json_option, print_json, say, short_time, show_blocks
-from corrida.cli.serve import open_runner, runner_options
+from corrida.cli.serve import needs_serving, open_runner, runner_options
 
 if TYPE_CHECKING:
     from corrida.analysis.blocks import Block
@@ -33,10 +34,15 @@ def why(
 
     RESULT is a file of results or predictions, wherever it was copied to, or the id of an analysis or a prediction.
     """
+    from contextlib import nullcontext
+
+    from corrida.inference.installed import lacking
     from corrida.inference.lineage import opened_jobs, origins_of
 
     runner = open_runner(store, spool, database)
-    with opened_jobs(runner) as jobs:
+    # A file says itself what made it; the jobs' database only knows more.
+    alone = bool(lacking()) and Path(result).is_file()
+    with nullcontext() if alone else opened_jobs(runner) as jobs:
         found = origins_of(runner, jobs, result, row)
     if as_json:
         print_json(found[0] if len(found) == 1 else found)
@@ -45,6 +51,8 @@ def why(
     for origin in found:
         blocks += _origin(origin)
     show_blocks(blocks)
+    if alone:
+        say("the jobs' database was not asked, as that needs pip install 'corrida[serve]'", err=True)
     return 0
 
 
@@ -70,8 +78,7 @@ def _origin(origin: Origin) -> list[Block]:
         blocks.append(Line(_job(origin.job)))
     blocks += [Line(f"from {one['path']}  {_digest(one)}", hang=2) for one in origin.input]
     if origin.row is not None:
-        rows = [[name, "–" if value is None else str(value)] for name, value in origin.row.items()]
-        blocks += [Heading("the row"), Table(("column", "value"), rows, whole=frozenset({0}))]
+        blocks += [Heading("the row"), *_row(origin.row)]
     if origin.configs:
         rows = [[one["origin"], _digest(one)] for one in origin.configs]
         blocks += [Heading("its configurations"), Table(("file", "digest"), rows)]
@@ -87,6 +94,17 @@ def _origin(origin: Origin) -> list[Block]:
         dirty = ", with changes that were not committed" if origin.git.get("dirty") else ""
         blocks.append(Line(f"code: commit {origin.git['commit'][:12]}{dirty}"))
     return blocks
+
+
+def _row(row: dict[str, Any]) -> list[Block]:
+    """Return a row as lines, which wrap: what is said of it is the point."""
+    from corrida.analysis.blocks import Line, display_width, pad
+
+    width = max((display_width(name) for name in row), default=0) + 2
+    return [
+        Line(pad(name, width) + ("–" if value is None else str(value)), indent=1, hang=width)
+        for name, value in row.items()
+    ]
 
 
 def _of(origin: Origin) -> str:
@@ -116,6 +134,7 @@ def _digest(one: dict[str, Any]) -> str:
 @click.option("--reason", metavar="TEXT", help="Why; stands in the ledger.")
 @json_option
 @runner_options
+@needs_serving
 def impact(
     run: str,
     *,
@@ -198,4 +217,6 @@ def _show_effects(run_id: str, found: list[Effect]) -> None:
     columns = ("made", "id", "status", "from", "rows", "when", "for", "charged")
     total = sum(one.rows or 0 for one in found)
     made = f"{run_id} made {len(found):,} result{'s' * (len(found) != 1)} with {total:,} rows"
-    show_blocks([Line(made, "strong"), Table(columns, rows, right=frozenset({4}), whole=frozenset({1}))])
+    # Who paid for it, and when, is what a recall is about.
+    table = Table(columns, rows, right=frozenset({4}), whole=frozenset({1, 5, 7}), leave=(0, 3, 6, 4, 2))
+    show_blocks([Line(made, "strong"), table])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -15,18 +16,30 @@ from corrida.cli.common import (
     parse_pairs,
     print_json,
     say,
-    short_time,
-    show_blocks,
     store_option,
 )
-from corrida.runs.numbers import duration_text
+from corrida.cli.jobs_text import show_list, show_one, webhook_line
 
 if TYPE_CHECKING:
     from corrida.inference.jobs import Job
+    from corrida.inference.service import Service
     from corrida.inference.settings import Runner
 
 F = TypeVar("F", bound=Callable[..., Any])
 SHADOW_HELP = "A run that scores processed files as well, for `corrida shadow` [default: corrida.toml, none]."
+
+
+def needs_serving(function: F) -> F:
+    """Say in a sentence what is not installed, before the command imports it."""
+
+    @functools.wraps(function)
+    def command(**arguments: Any) -> Any:
+        from corrida.inference.installed import need_serving
+
+        need_serving()
+        return function(**arguments)
+
+    return cast("F", command)
 
 
 def runner_options(function: F) -> F:
@@ -61,6 +74,7 @@ def open_runner(store: str | None, spool: str | None, database: str | None, **fl
 @click.option("--alias", metavar="NAME", help="Whose run scores [default: corrida.toml, production].")
 @click.option("--shadow", metavar="RUN", help=SHADOW_HELP)
 @runner_options
+@needs_serving
 def worker(
     *,
     slots: int | None,
@@ -107,6 +121,7 @@ def _end_while_starting() -> None:
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds to wait at most.")
 @json_option
 @runner_options
+@needs_serving
 def submit(
     files: tuple[str, ...],
     *,
@@ -138,18 +153,38 @@ def submit(
             jobs.append(job)
             if not as_json and not (wait and len(files) == 1):
                 say(f"{job.id}  {'queued' if new else job.status + ' already'}  {job.file}")
+        if any(job.status == "queued" for job in jobs):
+            _warn_without_run(service.runner)
         if wait:
             jobs = [service.wait(job.id, timeout) for job in jobs]
             if not as_json:
                 for job in jobs:
-                    _say_end(job, service.spool.processed)
+                    _say_end(job, service.spool.processed, _waits_for(service, job))
         if as_json:
             shown = [describe(job) for job in jobs]
             print_json(shown[0] if len(shown) == 1 else shown)
     return 0 if not wait or all(job.status == "processed" for job in jobs) else 1
 
 
-def _say_end(job: Job, processed: Path) -> None:
+def _waits_for(service: Service, job: Job) -> str | None:
+    """Return why a job that waits is not taken, where that is known."""
+    from corrida.inference.readiness import no_worker
+
+    return no_worker(service.database, job.spool) if job.status == "queued" else None
+
+
+def _warn_without_run(runner: Runner) -> None:
+    """Say that nothing can score what was handed over; it is taken all the same, and fails once a worker takes it."""
+    from corrida.errors import CorridaError
+    from corrida.inference.models import resolve_model
+
+    try:
+        resolve_model(runner.store, f"@{runner.limits.alias}")
+    except CorridaError as error:
+        say(f"warning: as things are it will fail: {error}", err=True)
+
+
+def _say_end(job: Job, processed: Path, waits_for: str | None) -> None:
     from corrida.inference.report_text import counted, unit_of
 
     if job.status == "processed":
@@ -159,7 +194,8 @@ def _say_end(job: Job, processed: Path) -> None:
     elif job.status in {"failed", "cancelled"}:
         say(f"{job.id}  {job.status}: {job.message}", err=True)
     else:
-        say(f"{job.id}  still {job.status}; `corrida jobs {job.id}` says more", err=True)
+        why = waits_for or f"`corrida jobs {job.id}` says more"
+        say(f"{job.id}  still {job.status}; {why}", err=True)
 
 
 def _relative(path: Path) -> str:
@@ -186,6 +222,7 @@ def _relative(path: Path) -> str:
 )
 @json_option
 @runner_options
+@needs_serving
 def jobs(
     analysis: str | None,
     *,
@@ -202,6 +239,7 @@ def jobs(
 ) -> int:
     """List analyses, the newest first, or show one."""
     from corrida.errors import BadInput
+    from corrida.inference.outbox import Outbox
     from corrida.inference.service import opened
     from corrida.inference.workflow import describe
 
@@ -220,9 +258,7 @@ def jobs(
                 if refused
                 else service.jobs.list(status=wanted, limit=limit)
             )
-            _show_list(found, service.jobs.counts()) if not as_json else print_json(
-                list(map(describe, found))
-            )
+            show_list(found, service.jobs.counts()) if not as_json else print_json(list(map(describe, found)))
             return 0
         if retry:
             job = service.jobs.retry(analysis)
@@ -232,68 +268,12 @@ def jobs(
             job = service.jobs.get(analysis)
         events = service.jobs.events(job.id)
         charges = charges_of(service.database, job.id)
+        webhooks = Outbox(service.database).shown(job.id)
+        waits_for = _waits_for(service, job)
         if as_json:
-            print_json(describe(job) | {"charges": charges, "events": events})
+            more = {"charges": charges, "events": events, "webhooks": webhooks}
+            print_json(describe(job) | more | ({"note": waits_for} if waits_for else {}))
         else:
-            _show_one(job, charges, [(e.time, e.event, e.detail) for e in events])
+            more_facts = [*map(charge_line, charges), *map(webhook_line, webhooks)]
+            show_one(job, waits_for, more_facts, [(e.time, e.event, e.detail) for e in events])
     return 0
-
-
-def _show_list(found: list[Job], counts: Mapping[Any, int]) -> None:
-    from corrida.analysis.blocks import Line, Table
-
-    if not found:
-        say("there is no analysis; `corrida submit FILE` hands one over", err=True)
-        return
-    rows = [
-        [
-            job.id, job.status, job.file, "–" if job.rows is None else f"{job.rows:,}", job.run_id or "–",
-            _time(job.created), duration_text(job.ended - job.created) if job.ended else "–", job.message or "",
-        ]
-        for job in found
-    ]  # fmt: skip
-    styles = [
-        {"failed": "bad", "processed": "plain", "running": "strong"}.get(job.status, "quiet") for job in found
-    ]
-    columns = ("analysis", "status", "file", "rows", "run", "since", "took", "why")
-    summary = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
-    show_blocks(
-        [
-            Table(columns, rows, styles=styles, right=frozenset({3, 6}), whole=frozenset({0, 1})),  # type: ignore[arg-type]
-            Line(summary, style="quiet"),
-        ]
-    )
-
-
-def _show_one(
-    job: Job, charges: list[dict[str, Any]], events: list[tuple[float, str, dict[str, Any]]]
-) -> None:
-    import msgspec
-
-    from corrida.analysis.blocks import Heading, Line, Table
-    from corrida.inference.report_text import counted, sentences, unit_of
-
-    facts = [
-        ("status", job.status + (f": {job.message}" if job.message else "")),
-        ("file", f"{job.file} ({job.size:,} bytes, {job.source})"),
-        ("run", f"{job.run_id} (@{job.alias}, {job.pipeline})" if job.run_id else f"@{job.alias}"),
-        ("options", "" if job.options == "{}" else job.options),
-        ("answers", "" if job.rows is None else counted(job.scored, job.rows, unit_of(job.report))),
-        *map(charge_line, charges),
-    ]
-    blocks: list[Any] = [Heading(job.id)]
-    blocks += [Line(f"{name}: {value}", hang=2) for name, value in facts if value]
-    blocks += [Line(f"– {said}", hang=2) for said in sentences(msgspec.json.decode(job.report or "{}"))]
-    rows = [
-        [_time(when, seconds=True), event, ", ".join(f"{k} {v}" for k, v in detail.items())]
-        for when, event, detail in events
-    ]
-    blocks.append(Table(("time", "event", "detail"), rows))
-    show_blocks(blocks)
-
-
-def _time(when: float, *, seconds: bool = False) -> str:
-    from datetime import UTC, datetime
-
-    moment = datetime.fromtimestamp(when, UTC)
-    return moment.astimezone().strftime("%H:%M:%S.%f")[:-3] if seconds else short_time(moment.isoformat())

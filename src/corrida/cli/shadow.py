@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corrida.cli.common import json_option, open_project, print_json, say, show_blocks
-from corrida.cli.serve import open_runner, runner_options
+from corrida.cli.serve import needs_serving, open_runner, runner_options
 
 if TYPE_CHECKING:
     from corrida.analysis.blocks import Block
@@ -33,6 +33,7 @@ _FILES = 5
 )
 @json_option
 @runner_options
+@needs_serving
 def shadow(
     run: str | None,
     *,
@@ -114,6 +115,11 @@ def _pair(pair: PairSummary, was: str | None, now: str | None) -> list[Block]:
         blocks += _files(pair)
     if pair.items:
         blocks += _items(pair, _listed(pair, was, now))
+    elif pair.analyses and not _listed(pair, was, now) and (was or now):
+        sides = [f"production {was}" if was else "", f"the shadow {now}" if now else ""]
+        blocks.append(
+            Line(f"there is no row to which they answered so: {', '.join(filter(None, sides))}", "warning")
+        )
     return blocks
 
 

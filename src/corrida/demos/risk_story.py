@@ -65,6 +65,7 @@ RISK = Demo(
         "change a cost in config/risk.yaml, or a limit in config/guardrails.json, then:",
         'corrida run payments --description "what I changed"',
         "corrida compare --latest",
+        "corrida serve     # @production scores files that come over HTTP or lie in spool/pending; corrida[serve]",
     ),
     needs=(_LAYERS,),
 )

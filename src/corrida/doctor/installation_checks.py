@@ -26,13 +26,15 @@ PURPOSES: Final = {
     "report": "figures, and reports as pages that stand alone",
     "forecasting": "statistical models and LightGBM of the forecasting pipeline",
     "neural": "networks of the forecasting pipeline, with torch",
+    "risk": "the risk pipeline: scikit-learn, skops",
+    "serve": "scoring of files: the API, workers, and the jobs' database",
     "search": "the model search: scikit-learn, XGBoost, LightGBM, Optuna",
     "parallel": "tasks in several processes",
     "ray": "tasks on a Ray cluster",
     "mlflow": "MLflow: its client writing runs, export, import",
     "database": "items from SQLite or PostgreSQL, and run ids stamped onto their rows",
 }
-_PIPELINE_EXTRAS: Final = {"forecasting": "forecasting", "model_search": "search"}
+_PIPELINE_EXTRAS: Final = {"forecasting": "forecasting", "model_search": "search", "risk": "risk"}
 _FOR_DEVELOPERS: Final = frozenset({"dev"})
 _MUCH_CACHE = 1_000_000_000
 _CHECKED_UP_TO = 500_000_000

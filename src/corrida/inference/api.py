@@ -26,10 +26,11 @@ from corrida.inference.api_models import (
 from corrida.inference.api_server import as_json
 from corrida.inference.jobs import ENDED
 from corrida.inference.public_errors import Rejected
+from corrida.inference.readiness import no_worker
 from corrida.inference.results import csv_of, page_of
 from corrida.inference.spool import check_id
 from corrida.inference.uploads import Uploads
-from corrida.inference.views import shown_job
+from corrida.inference.views import shown_job, shown_webhooks
 from corrida.inference.workflow import results_of
 
 if TYPE_CHECKING:
@@ -153,7 +154,13 @@ class Api:
 
     def get(self, request: Request, analysis_id: str) -> Response:
         """Tell how an analysis is."""
-        return as_json(self._shown(self._job(request, analysis_id)))
+        job = self._job(request, analysis_id)
+        shown = self._shown(job)
+        if webhooks := shown_webhooks(self._service.database, job):
+            shown["webhooks"] = webhooks
+        if job.status == "queued" and (note := no_worker(self._service.database, job.spool)):
+            shown["note"] = note
+        return as_json(shown)
 
     def cancel(self, request: Request, analysis_id: str) -> Response:
         """Stop an analysis. One that waits ends at once; the one that runs, within a second."""

@@ -25,6 +25,15 @@ class ErrorAnswer(BaseModel):
     error: Problem
 
 
+class Webhook(BaseModel):
+    """A message to whoever asked for it."""
+
+    status: Literal["waiting", "delivered", "given_up"]
+    tries: int
+    said: str | None = Field(None, description="what came of the last try")
+    next: str | None = Field(None, description="when it is sent again")
+
+
 class Analysis(BaseModel):
     """A file that was handed over, and what became of it."""
 
@@ -40,6 +49,7 @@ class Analysis(BaseModel):
     ended: str | None = None
     ahead: int | None = Field(None, description="analyses that wait before this one")
     progress: int | None = Field(None, description="rows scored so far")
+    cancelling: bool | None = Field(None, description="true once it was asked to stop and has not ended")
     run: str | None = Field(None, description="the run that scores, from the first try on")
     run_digest: str | None = None
     pipeline: str | None = None
@@ -49,6 +59,8 @@ class Analysis(BaseModel):
     charged: str | None = None
     report: dict[str, Any] | None = Field(None, description="classes, rules, alignment, drift, seconds")
     error: Problem | None = None
+    webhooks: list[Webhook] | None = Field(None, description="what became of them; of one analysis only")
+    note: str | None = Field(None, description="why it waits, where no worker is there to take it")
     links: dict[str, str]
 
 

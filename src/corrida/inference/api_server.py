@@ -14,9 +14,9 @@ from corrida import __version__
 from corrida.inference.api_models import Health, Readiness, errors
 from corrida.inference.guard import encode
 from corrida.inference.metrics import CONTENT_TYPE
-from corrida.inference.models import resolve_model
 from corrida.inference.problems import public
 from corrida.inference.public_errors import said_of
+from corrida.inference.readiness import ModelCheck, loading_trouble, no_worker
 
 if TYPE_CHECKING:
     from corrida.inference.metrics import Metrics
@@ -35,6 +35,7 @@ class ServerApi:
             working: tells how the worker of this server is, ``ok`` or a sentence; None where it has none.
         """
         self._service, self._metrics, self._working = service, metrics, working
+        self._model = ModelCheck(service.runner.store, service.runner.limits.alias)
 
     def router(self) -> APIRouter:
         """Return the addresses."""
@@ -59,13 +60,15 @@ class ServerApi:
     def ready(self) -> Response:
         """Tell whether files can be taken and scored; 503 when not."""
         service = self._service
+        known = service.database, service.spool.id
         checks = {
             "database": _checked(service.jobs.counts),
             "spool": "ok" if os.access(service.spool.incoming, os.W_OK | os.X_OK) else "it cannot be written",
-            "model": _checked(lambda: resolve_model(service.runner.store, f"@{service.runner.limits.alias}")),
+            "model": _checked(lambda: loading_trouble(*known, self._model.model())),
+            "worker": _checked(lambda: no_worker(*known)),
         }
-        if self._working is not None:
-            checks["worker"] = self._working()
+        if self._working is not None and (said := self._working()) != "ok" and checks["worker"] != "ok":
+            checks["worker"] = said
         ready = all(said == "ok" for said in checks.values())
         return as_json({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
@@ -80,8 +83,10 @@ def as_json(value: Any, status: int = 200, headers: dict[str, str] | None = None
 
 
 def _checked(look: Callable[[], object]) -> str:
+    """Return what a look says in words, ``ok`` where it says nothing of that kind."""
     try:
-        look()
+        if isinstance(said := look(), str):
+            return said
     except Exception as error:  # noqa: BLE001 - that is the answer
         return public(str(said_of(error).sentence))
     return "ok"

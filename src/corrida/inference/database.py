@@ -144,6 +144,18 @@ executors = sa.Table(
 )
 """Workers that live, or died without a word; which of the two, their locks say."""
 
+workers = sa.Table(
+    "corrida_workers",
+    metadata,
+    sa.Column("executor", sa.String(200), primary_key=True),
+    sa.Column("spool", sa.String(64), nullable=False),
+    sa.Column("alias", sa.String(128)),
+    sa.Column("run_digest", sa.String(80)),
+    sa.Column("why", sa.Text),
+    sa.Column("time", sa.Double, nullable=False),
+)
+"""What each of them last said of the run that it loads; see :mod:`corrida.inference.readiness`."""
+
 keys = sa.Table(
     "corrida_keys",
     metadata,

@@ -96,11 +96,13 @@ class Guard:
         if key is None:
             if self._required or shown is not None:
                 self._count(f"?{(scope.get('client') or ('',))[0]}", self._per_minute)
-                raise Rejected(
-                    401,
-                    "no_key",
-                    "a key is needed; send it as Authorization: Bearer KEY. `corrida keys add` makes one",
-                )
+                if shown is not None:
+                    said = "this key is not known or was revoked; `corrida keys list` names those that open"
+                else:
+                    said = (
+                        "a key is needed; send it as Authorization: Bearer KEY. `corrida keys add` makes one"
+                    )
+                raise Rejected(401, "no_key", said)
             return None
         self._count(key.name, key.per_minute or self._per_minute)
         return key

@@ -44,12 +44,14 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: under which it was sent, or ``""``.
         size, sha256: of it.
+        parquet: whether it begins as Parquet does.
         fields: of the form in which it came.
     """
 
     name: str
     size: int
     sha256: str
+    parquet: bool = False
     fields: dict[str, str] = {}
 
 
@@ -92,6 +94,7 @@ class FileSink:
         self._digest = hashlib.sha256()
         self._rows: RowCounter | None = RowCounter()
         self.size = 0
+        self._head = b""
 
     def write(self, data: bytes) -> None:
         """Take further bytes.
@@ -100,8 +103,10 @@ class FileSink:
             Rejected: a limit is passed.
             StoreError: the disk is full.
         """
-        if self.size == 0 and data.startswith(_PARQUET):
-            self._rows = None
+        if len(self._head) < len(_PARQUET):
+            self._head += data[: len(_PARQUET) - len(self._head)]
+            if self.parquet:
+                self._rows = None
         self.size += len(data)
         if self.size > self._limits.max_bytes:
             raise too_large(self._limits)
@@ -114,6 +119,11 @@ class FileSink:
         self._digest.update(data)
         with explained("receiving the file"):
             write_all(self._fd, data)
+
+    @property
+    def parquet(self) -> bool:
+        """Whether it begins as Parquet does."""
+        return self._head == _PARQUET
 
     @property
     def sha256(self) -> str:
@@ -179,7 +189,9 @@ async def receive(chunks: AsyncIterator[bytes], content_type: str, place: Path, 
         parts: Parts = Raw(sink) if boundary is None else Form(boundary, sink)
         await _pour(chunks, parts, limits)
         name, fields = parts.finish()
-        received = Received(name=name, size=sink.size, sha256=sink.sha256, fields=fields)
+        received = Received(
+            name=name, size=sink.size, sha256=sink.sha256, parquet=sink.parquet, fields=fields
+        )
     except BaseException:
         sink.drop()
         raise

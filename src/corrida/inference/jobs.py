@@ -235,11 +235,13 @@ class Jobs(JobQueries):
         """
 
         def work(connection: Connection) -> Job | None:
-            connection.execute(
+            changed = connection.execute(
                 sa.update(analyses)
-                .where(analyses.c.id == job_id, analyses.c.outcome.is_(None))
+                .where(analyses.c.id == job_id, analyses.c.outcome.is_(None), analyses.c.cancel.is_(False))
                 .values(cancel=True)
-            )
+            ).rowcount
+            if changed == 1:
+                note(connection, job_id, "cancel_asked")
             return find_job(connection, job_id)
 
         self.get(job_id)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from corrida.errors import CorridaError, NotFound
+from corrida.inference.installed import need_serving
 from corrida.inference.makers import Kind, Maker, maker_of_prediction, makers_of_file, row_of
-from corrida.inference.views import shown_job
+from corrida.inference.settings import DATABASE_FILE, database_beside
 from corrida.runs import layout
 from corrida.runs.files import digest_file
 from corrida.runs.ids import is_run_id
@@ -72,8 +73,11 @@ def jobs_of(runner: Runner) -> Jobs | None:
 
     Raises:
         DatabaseError: the database that is named cannot be reached.
-        MissingExtra: its driver is not installed.
+        MissingExtra: what serving needs, or its driver, is not installed.
     """
+    if runner.database == database_beside(runner.spool) and not (runner.spool / DATABASE_FILE).exists():
+        return None
+    need_serving()
     from corrida.bridges.database.address import parse_address
     from corrida.inference.database import open_database
     from corrida.inference.jobs import Jobs
@@ -189,11 +193,17 @@ def _origin(
         pipeline=pipeline,
         alias=said.get("alias") or (job.alias if job else None),
         result=_state(table, job, about),
-        job=shown_job(job) if job else None,
+        job=_shown(job) if job else None,
         input=_input(said, job),
         row=row,
         **facts,
     )
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    from corrida.inference.views import shown_job  # needs the extra, which who has a job has
+
+    return shown_job(job)
 
 
 def _job(jobs: Jobs | None, maker: Maker) -> Job | None:

@@ -76,14 +76,14 @@ class AdvisoryLock:
     def __init__(self, database: Database, executor: str) -> None:
         self._database = database
         digest = hashlib.sha256(f"corrida-executor:{executor}".encode()).digest()
-        self._key = int.from_bytes(digest[:8], "big", signed=True)
+        self.key = int.from_bytes(digest[:8], "big", signed=True)
         self._connection: Connection | None = None
 
     def acquire(self) -> bool:
         """Take the lock if it is free."""
         connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
-            taken = connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key})
+            taken = connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": self.key})
             if taken.scalar():
                 self._connection = connection
                 return True
@@ -109,7 +109,7 @@ class AdvisoryLock:
         """Give the lock back, at once and by ending the session."""
         if self._connection is not None:
             with contextlib.suppress(DBAPIError):
-                self._connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
+                self._connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": self.key})
             _drop(self._connection)
             self._connection = None
 
@@ -121,11 +121,40 @@ def _drop(connection: Connection) -> None:
     connection.close()
 
 
+def is_held(database: Database, executor: str) -> bool:
+    """Tell whether an executor lives, without taking its lock."""
+    if database.address.file is not None:
+        try:
+            fd = os.open(_folder(database.address.file) / f"{executor}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+    key = AdvisoryLock(database, executor).key % (1 << 64)
+    # The server shows the two halves of the key.
+    query = sa.text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "AND CAST(classid AS bigint) = :high AND CAST(objid AS bigint) = :low"
+    )
+    with database.reading() as connection:
+        return bool(connection.execute(query, {"high": key >> 32, "low": key & 0xFFFFFFFF}).scalar())
+
+
+def _folder(database: Path) -> Path:
+    return database.parent / ".executors"
+
+
 def lock_of(database: Database, spool: Spool, executor: str) -> ExecutorLock:
     """Return the lock of an executor, by what its database can do."""
     if database.address.file is not None:
         # Beside the database, since that is what executors have in common.
-        folder = database.address.file.parent / ".executors"
+        folder = _folder(database.address.file)
         folder.mkdir(exist_ok=True)
         return FileLock(folder, executor)
     del spool

@@ -52,8 +52,22 @@ def makers_of_file(path: Path) -> tuple[Path | None, list[Maker]]:
             return path, [_maker_of(stamp)]
     makers = _of_columns(path)
     if not makers:
-        raise BadInput(f"{path.name} does not say which run made it: it has no column run_id, and no stamp")
+        raise BadInput(
+            f"{path.name} does not say which run made it: it has no column run_id, and no stamp{_beside(path)}"
+        )
     return path, makers
+
+
+def _beside(path: Path) -> str:
+    """Return a hint to the results of a file that was scored, which lie beside it under the same name."""
+    there = [
+        one
+        for one in (path.with_suffix(".parquet"), path.with_suffix(".json"))
+        if one != path and one.is_file()
+    ]
+    if not there:
+        return ". A file that was scored is no result: name the .json or .parquet of its analysis in the spool, or its id"
+    return f". If it is the file that was scored, name its results: {' or '.join(one.name for one in there)}"
 
 
 def _read_json(path: Path) -> tuple[Path | None, list[Maker]]:

@@ -26,7 +26,7 @@ from corrida.inference.database import analyses, events
 from corrida.inference.outbox import Outbox
 from corrida.inference.postings import Postings
 from corrida.inference.shadow import COMPARED, FAILED, Shadows
-from corrida.pipelines.feature_profile import LEAST_ROWS
+from corrida.pipelines.streaming import LEAST_ROWS
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

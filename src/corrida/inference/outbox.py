@@ -63,6 +63,17 @@ class Outbox:
         """Return the webhooks of an analysis, oldest first."""
         return sorted(self._read(deliveries.c.analysis == analysis, limit=1000), key=lambda one: one.created)
 
+    def shown(self, analysis: str) -> list[dict[str, Any]]:
+        """Return what became of the webhooks of an analysis, as everybody may know it; times in seconds since the epoch."""
+        found = [
+            {
+                "status": one.status, "tries": one.tries, "said": one.said,
+                "next": one.due if one.status == "waiting" else None,
+            }
+            for one in self.of(analysis)
+        ]  # fmt: skip
+        return [{name: value for name, value in one.items() if value is not None} for one in found]
+
     def due(self, limit: int) -> list[Delivery]:
         """Return webhooks that are to be sent now, the longest overdue first."""
         return self._read(deliveries.c.status == "waiting", deliveries.c.due <= time.time(), limit=limit)

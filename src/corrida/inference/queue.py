@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from corrida.errors import MissingExtra, Refused
-from corrida.inference.database import Database, analyses, connect_arguments, executors
+from corrida.inference.database import Database, analyses, connect_arguments, executors, workers
 from corrida.inference.locks import ExecutorLock, lock_of
 
 if TYPE_CHECKING:
@@ -167,7 +167,14 @@ class Executor:
             raise Refused(f"a worker with the id {self.id} is at work; each worker has an id of its own")
         values = {"id": self.id, "host": socket.gethostname(), "pid": os.getpid(), "started": time.time()}
         insert = database.insert(executors).values(values).on_conflict_do_nothing()
-        database.persevere(lambda connection: connection.execute(insert).rowcount)
+        says = {"executor": self.id, "spool": spool.id, "time": time.time()}
+        says_of = database.insert(workers).values(says).on_conflict_do_nothing()
+
+        def enter(connection: Connection) -> None:
+            connection.execute(insert)
+            connection.execute(says_of)
+
+        database.persevere(enter)
 
     def taken_over(self) -> bool:
         """Tell whether others took our work over, since they found our lock free.
@@ -217,6 +224,7 @@ def take_over(queue: Queue, spool: Spool, own: str | None = None) -> list[str]:
 
             def forget(connection: Connection, gone: str = executor) -> None:
                 connection.execute(sa.delete(executors).where(executors.c.id == gone))
+                connection.execute(sa.delete(workers).where(workers.c.executor == gone))
 
             database.persevere(forget)
         finally:

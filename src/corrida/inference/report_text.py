@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from corrida.pipelines.feature_profile import DRIFTED, LEAST_ROWS
+from corrida.pipelines.streaming import DRIFTED, LEAST_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def sentences(report: Mapping[str, Any]) -> list[str]:
         found.insert(0, f"classes: {_some([f'{name} {count:,}' for name, count in classes.items()])}")
     aligned: Mapping[str, Any] = report.get("alignment", {})
     found += [
-        f"{_rows(one['rows'])} with a {column} that training had not seen ({_some(list(one['most']))})"
+        f"{_rows(one['rows'])} with {_a(column)} that training had not seen ({_some(list(one['most']))})"
         for column, one in aligned.get("unseen", {}).items()
     ]
     if filled := aligned.get("filled"):
@@ -73,6 +73,10 @@ def far_from_training(report: Mapping[str, Any]) -> str | None:
 
 def _rows(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[:1].lower() in set('aeio') else 'a'} {noun}"
 
 
 def _some(names: Sequence[str]) -> str:

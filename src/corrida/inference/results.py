@@ -22,13 +22,11 @@ def stamp_of(path: Path) -> dict[str, Any]:
     Raises:
         OSError: it cannot be read.
     """
-    import pyarrow.lib
-    import pyarrow.parquet as pq
+    import polars as pl
 
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        found = msgspec.json.decode(metadata.get(b"corrida", b"{}"))
-    except (pyarrow.lib.ArrowInvalid, msgspec.DecodeError):
+        found = msgspec.json.decode(pl.read_parquet_metadata(path).get("corrida", "{}"))
+    except (pl.exceptions.PolarsError, msgspec.DecodeError):
         return {}
     return found if isinstance(found, dict) else {}
 

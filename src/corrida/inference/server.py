@@ -54,8 +54,7 @@ def build(service: Service, working: Callable[[], str] | None = None) -> ASGIApp
     limits = service.runner.limits
     service.database.patience = _PATIENCE_SECONDS
     keys = Keys(service.database)
-    beyond = not is_loopback(limits.host) or bool(limits.hosts)
-    if beyond and not keys.any():
+    if _is_reached_from_afar(service.runner) and not keys.any():
         raise BadInput(
             "the API is to be reached from other machines, and there is no key; `corrida keys add NAME` makes one"
         )
@@ -66,16 +65,25 @@ def build(service: Service, working: Callable[[], str] | None = None) -> ASGIApp
         create_api(service, Webhooks(service), metrics, working),
         keys=keys,
         names=Names(limits.host, limits.hosts),
-        keys_required=beyond or keys.any(),
+        keys_required=keys_required(service),
         per_minute=limits.calls_per_minute,
         metrics=metrics,
     )
 
 
+def keys_required(service: Service) -> bool:
+    """Tell whether a call needs a key: from other machines always, and wherever there is one."""
+    return _is_reached_from_afar(service.runner) or Keys(service.database).any()
+
+
+def _is_reached_from_afar(runner: Runner) -> bool:
+    return not is_loopback(runner.limits.host) or bool(runner.limits.hosts)
+
+
 def serve(
     runner: Runner,
     worker_command: Sequence[str] | None,
-    ready: Callable[[str], None],
+    ready: Callable[[str, bool], None],
     beside: Callable[[ASGIApp, Service], tuple[ASGIApp, Callable[[], None]]] | None = None,
 ) -> int:
     """Serve until SIGTERM or Ctrl-C.
@@ -83,7 +91,7 @@ def serve(
     Args:
         runner: places and limits.
         worker_command: what comes after ``corrida`` to start the worker; None starts none.
-        ready: called with the address of the API once it is listening.
+        ready: called with the address of the API, and whether calls need a key, once it is listening.
         beside: puts pages beside the API, and returns both as one with what is to be called before the server ends.
 
     Raises:
@@ -125,7 +133,8 @@ def serve(
             timeout_graceful_shutdown=10,
         )
         host, port = listening.getsockname()[:2]
-        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        ready(address, keys_required(service))
         log("serving", host=host, port=port, worker=keeper is not None)
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn has its own while it runs, and raises the signal again afterwards: the worker is to end in peace.
@@ -153,11 +162,15 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        return socket.create_server(address[:2], family=family, backlog=512)
+        listening = socket.create_server(address[:2], family=family, backlog=512)
+        # asyncio does so only for sockets that name their protocol; without it an answer in two pieces waits 40 ms.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except socket.gaierror as error:
         why = error.strerror
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
+    else:
+        return listening
     raise BadInput(f"the API cannot listen on {host} port {port}: {why}; choose another with --port")
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from corrida.project import Project
 
 
+DATABASE_FILE = "jobs.db"
+
+
 class Runner(msgspec.Struct, frozen=True, kw_only=True):
     """Where the runner works and within which limits.
 
@@ -36,6 +39,11 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     spool: Path
     database: str
     limits: ServeSettings
+
+
+def database_beside(spool: Path) -> str:
+    """Return the address of the jobs' database that lies in a spool, as it is where none is named."""
+    return f"sqlite:///{spool / DATABASE_FILE}"
 
 
 def runner_of(
@@ -57,7 +65,7 @@ def runner_of(
     _check(limits)
     folder = Path.cwd() / spool if spool is not None else project.root / limits.spool
     folder = Path(os.path.normpath(folder))
-    address = database or limits.database or f"sqlite:///{folder / 'jobs.db'}"
+    address = database or limits.database or database_beside(folder)
     return Runner(
         root=project.root, store=project.store_folder, spool=folder, database=address, limits=limits
     )

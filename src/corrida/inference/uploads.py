@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 from starlette.requests import ClientDisconnect
 
-from corrida.errors import CorridaError
+from corrida.errors import AlreadyExists, CorridaError
 from corrida.inference.api_models import PARQUET
 from corrida.inference.intake import Limits, Received, check_length, receive
 from corrida.inference.options import read_options
@@ -89,6 +89,7 @@ class Uploads:
             id_ = _once("id", id_, received)
             given = _once("webhook", webhook, received)
             asked = read_options(_once("options", options, received))
+            name = _name_of(request, name, received)
             if given is not None and given != webhook:
                 await to_thread.run_sync(self._webhooks.check, given)
         except CorridaError:
@@ -101,14 +102,23 @@ class Uploads:
             self._service.jobs,
             spool,
             staged,
-            _name_of(request, name, received),
+            name,
             analysis_id=id_ or _id_of_key(client, idempotency_key),
             client=client,
             webhook=given,
             options=asked,
             digest=(received.size, received.sha256),
         )
-        job, _ = await to_thread.run_sync(submit)  # the file is its own from here on
+        try:
+            job, _ = await to_thread.run_sync(submit)  # the file is its own from here on
+        except AlreadyExists:
+            if id_ is not None:
+                raise
+            raise Rejected(
+                409,
+                "id_taken",
+                "this Idempotency-Key was used with another file or other options; use a new one",
+            ) from None
         return job
 
 
@@ -128,13 +138,22 @@ def _id_of_key(client: str | None, key: str | None) -> str | None:
 
 
 def _name_of(request: Request, given: str | None, received: Received) -> str:
-    """Return the name of a file as its sender has it; its suffix says of what kind it is where it is CSV or Parquet."""
+    """Return the name of a file as its sender has it; its suffix says of what kind it is where it is CSV or Parquet.
+
+    One without a name is what its type says, or what it begins as.
+    """
     name = given or received.name
     if not name:
         found = _FILE_NAME.search(request.headers.get("content-disposition", ""))
         name = found[1] if found else ""
     name = "".join(c for c in name.replace("\\", "/").rpartition("/")[2] if c.isprintable())[-200:]
     if not name or name in {".", ".."}:
-        parquet = request.headers.get("content-type", "").partition(";")[0].strip() == PARQUET
-        name = "upload.parquet" if parquet else "upload.csv"
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if received.parquet and kind == "text/csv":
+            raise Rejected(
+                415,
+                "unsupported_media_type",
+                f"the file is said to be CSV and is Parquet; send the header Content-Type: {PARQUET}",
+            )
+        name = "upload.parquet" if kind == PARQUET or received.parquet else "upload.csv"
     return name

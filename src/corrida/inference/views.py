@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from corrida.inference.outbox import Outbox
 from corrida.inference.workflow import describe
 
 if TYPE_CHECKING:
+    from corrida.inference.database import Database
     from corrida.inference.jobs import Job
 
 _TIMES = ("created", "started", "ended", "charged")
@@ -24,6 +26,12 @@ def shown_job(job: Job) -> dict[str, Any]:
     if job.status == "processed" and job.report is not None:
         found["report"] = msgspec.json.decode(job.report)
     return found
+
+
+def shown_webhooks(database: Database, job: Job) -> list[dict[str, Any]]:
+    """Return what became of the webhooks of an analysis; times are texts in UTC."""
+    found = Outbox(database).shown(job.id) if job.webhook else []
+    return [one | ({"next": utc(one["next"])} if "next" in one else {}) for one in found]
 
 
 def utc(seconds: float) -> str:

@@ -19,6 +19,7 @@ from corrida.inference.children import Children
 from corrida.inference.collector import Collector
 from corrida.inference.preload import Preloader
 from corrida.inference.queue import Executor, engine_config, queue_name, take_over, workflow_id
+from corrida.inference.readiness import tell
 from corrida.inference.service import Service
 from corrida.inference.shadow import Shadows
 from corrida.inference.shadow_worker import ShadowWorker
@@ -101,7 +102,12 @@ class Worker:
         DBOS.listen_queues([queue_name(service.spool.id)])
         DBOS.launch()
         log("started", executor=self.executor.id, slots=limits.slots, pid=os.getpid(), taken_over=len(taken))
-        Preloader(self.runner, self.children).start()
+        alias = limits.alias
+        Preloader(
+            self.runner,
+            self.children,
+            lambda run, why: tell(service.database, self.executor.id, alias, run, why),
+        ).start()
         if self.shadow is not None:
             self.shadow.start()
         if self.collector is not None:

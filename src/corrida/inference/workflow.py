@@ -252,6 +252,7 @@ def describe(job: Job) -> dict[str, Any]:
         "attempt": job.tries + (job.status not in {"queued", "failed"}), "run": job.run_id,
         "run_digest": job.run_digest, "pipeline": job.pipeline, "alias": job.alias, "rows": job.rows,
         "scored": job.scored, "unit": unit_of(job.report), "progress": job.progress, "charged": job.charged,
+        "cancelling": (job.cancel and job.status not in ENDED) or None,
         "error": {"code": job.code, "message": job.message} if job.code else None,
     }  # fmt: skip
     return {key: value for key, value in shown.items() if value is not None}

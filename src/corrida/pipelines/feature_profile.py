@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Counts = npt.NDArray[np.int64]
 
-DRIFTED = 0.25  # from here on a feature stands far from training
-LEAST_ROWS = 100  # with fewer rows the index is mostly chance
 _BINS = 10
 _MOST_LEVELS = 30
 

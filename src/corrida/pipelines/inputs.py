@@ -92,7 +92,7 @@ def require_columns(frame: pl.DataFrame, path: Path, columns: Sequence[str]) -> 
         names = ", ".join(repr(name) for name in missing)
         near = suggest(missing[0], frame.columns)
         raise InvalidData(
-            f"{shown(path)}: there is no column {names}. The columns are: {', '.join(frame.columns)}.{near}"
+            f"{shown(path)}: there {'is no column' if len(missing) == 1 else 'are no columns'} {names}. The columns are: {', '.join(frame.columns)}.{near}"
         )
 
 

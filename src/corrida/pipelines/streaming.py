@@ -11,7 +11,12 @@ import msgspec
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ScoreReport", "ScoreStream", "StreamingPredictor"]
+__all__ = ["DRIFTED", "LEAST_ROWS", "ScoreReport", "ScoreStream", "StreamingPredictor"]
+
+DRIFTED = 0.25
+"""From this stability index on a feature stands far from training."""
+LEAST_ROWS = 100
+"""With fewer rows the index is mostly chance."""
 
 
 class ScoreReport(msgspec.Struct, kw_only=True):

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from corrida.runs.store import Store
 
 
-
 class _AnyName(Convertor[str]):
     """A path whose names may hold every character, line ends too."""
 

@@ -175,8 +175,10 @@ def test_items(toy, corrida):
 def test_init(project, corrida):
     (project / "config").mkdir()
     (project / "config/a.json").write_text("{}", encoding="utf-8")
-    (project / "own.py").write_text("def work(data, config): return {'n': len(config)}\n", encoding="utf-8")
-    corrida("init", "--pipeline", "my.work", "--uses", "own:work", "--store", 'st"ore')
+    (project / "work_of_init.py").write_text(
+        "def work(data, config): return {'n': len(config)}\n", encoding="utf-8"
+    )
+    corrida("init", "--pipeline", "my.work", "--uses", "work_of_init:work", "--store", 'st"ore')
     corrida("run", "my.work", "--run-id", "a")
     assert (project / 'st"ore' / "a" / "config" / "a.json").exists()
     assert "already" in corrida.refuses("init")
@@ -292,9 +294,15 @@ def test_children_whose_parent_is_not_shown_name_it(project, corrida):
 
 
 def test_completion_takes_a_store_as_every_command_does(corrida):
-    from corrida.cli.main import COMMANDS
+    import click
+
+    from corrida.cli.main import COMMANDS, cli
 
     assert "corrida" in corrida("completion", "bash", "--store", "x").out
+    context = click.Context(cli)
     for name in COMMANDS:
-        parts = ["mlflow"] if name in {"export", "import"} else []
-        assert "--store DIR" in corrida(name, *parts, "--help").out, name
+        command = cli.get_command(context, name)
+        parts = list(command.commands) if isinstance(command, click.Group) else [None]
+        for part in parts:
+            called = [name] if part is None else [name, part]
+            assert "--store DIR" in corrida(*called, "--help").out, called

@@ -126,14 +126,14 @@ def test_a_killed_search_goes_on_from_its_candidates_and_ends_as_if_nothing_had_
 
 @pytest.mark.slow
 def test_ctrl_c_ends_a_fit_that_hangs_in_a_worker_and_leaves_no_process(two_years, corrida):
-    (two_years / "own.py").write_text(
+    (two_years / "own_hangs.py").write_text(
         "import time, pathlib\nfrom sklearn.linear_model import Ridge\nfrom corrida.model_search import ModelSpec\n"
         "class Hangs(Ridge):\n    def fit(self, X, y):\n        pathlib.Path('hangs').touch()\n        time.sleep(600)\n"
         "hangs = ModelSpec('hangs', Hangs)\n",
         encoding="utf-8",
     )
     process = corrida.start(
-        *QUICK, "--run-id", "cut", "--set", "models=[own:hangs]", "--set", "pickle=true",
+        *QUICK, "--run-id", "cut", "--set", "models=[own_hangs:hangs]", "--set", "pickle=true",
         "--executor", "local", "--jobs", "2",
     )  # fmt: skip
     deadline = time.monotonic() + 120

@@ -69,9 +69,9 @@ def test_bad_files_are_refused_in_one_sentence_and_leave_no_run(project, corrida
     head = "cliente_id,monto,fecha,tipo_operacion,sector_actividad,clasificacion\n"
     assert "x.csv: the file is empty" in refused("")
     assert "no rows" in refused(head)
-    assert "no column for the sector (sector_actividad)" in refused(
-        "cliente_id,monto,fecha,tipo_operacion\n1,2,3,4\n"
-    )
+    said = refused("cliente_id,monto,fecha,tipo_operacion\n1,2,3,4\n")
+    assert "no column for the sector (sector_actividad)" in said
+    assert "Name it with --set columns.sector=NAME." in said
     assert "no column of true classes" in refused(head.replace(",clasificacion", "") + "1,2,2025-01-01,a,b\n")
     assert "occurs 2 times" in refused("monto,monto\n1,2\n")
     assert "quote is not closed" in refused(head + '1,"2,2025-01-01,a,b,limpio\n')

@@ -301,6 +301,10 @@ def world(
     made.end()
 
 
+on_sqlite = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
+"""For a test of the contract in which the database has no part; a worker takes seconds to start."""
+
+
 @pytest.fixture
 def small(project: Path, corrida: Any) -> Iterator[World]:
     """The world on SQLite, for what has nothing to do with the database."""

@@ -32,7 +32,10 @@ from corrida.inference.settings import runner_of
 from corrida.pipelines.risk.generate import Shape, generate_transactions, write_transactions
 from corrida.project import find_project
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("bad_input"),
+]  # they share a server or models, which take long to make
 
 HEADER = "cliente_id,monto,fecha,tipo_operacion,sector_actividad\n"
 ROW = "X,4321.5,2025-03-03T12:00:00,tarjeta,comercio\n"

@@ -8,6 +8,8 @@ import signal
 
 import pytest
 
+from corrida.inference.queue import Executor
+
 
 def test_what_cannot_be_submitted_is_refused_in_one_sentence_and_leaves_nothing(small, corrida):
     small.file("new.csv", "5,")
@@ -50,6 +52,39 @@ def test_a_job_is_listed_shown_and_cancelled(small, corrida):
     assert small.names("failed") == ["a1.csv", "a1_error.json"]
     assert "status: queued" in corrida("jobs", "a1", "--retry").out
     assert "nothing" not in corrida("jobs", "--status", "queued").out
+
+
+def test_what_waits_says_so_where_no_worker_is_there_to_take_it(small, corrida):
+    small.file("new.csv", "5,")
+    missing = "no worker is running; start one with `corrida worker` or `corrida serve`"
+    said = corrida("submit", "new.csv", "--id", "a1", "--wait", "--timeout", "0", code=1)
+    assert said.err == f"a1  still queued; {missing}\n"
+    assert f"waits: {missing}" in corrida("jobs", "a1").out
+    assert corrida("jobs", "a1", "--json").json["note"] == missing
+    worker = Executor(small.service.database, small.service.spool)
+    assert missing not in corrida("jobs", "a1").out
+    worker.leave()
+    assert missing in corrida("jobs", "a1").out
+    corrida("demote")
+    small.file("later.csv", "6,")
+    said = corrida("submit", "later.csv", "--id", "a2")
+    assert said.out == "a2  queued  later.csv\n"
+    assert said.err.startswith("warning: as things are it will fail: no run is @production")
+
+
+def test_a_job_that_is_being_cancelled_says_so(small, corrida):
+    small.submit("a1", "5,")
+    service = small.service
+    service.jobs.claim("a1", 1, "token", "somebody")
+    assert "being cancelled" not in corrida("jobs", "a1").out
+    assert "status: running, is being cancelled" in corrida("jobs", "a1", "--cancel").out
+    shown = corrida("jobs", "a1", "--cancel", "--json").json
+    assert shown["cancelling"] is True
+    assert [event["event"] for event in shown["events"]].count("cancel_asked") == 1
+
+
+def test_a_server_refuses_a_shadow_that_leads_nowhere(small, corrida):
+    assert "nope" in corrida.refuses("serve", "--port", "0", "--shadow", "nope")
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 import sqlalchemy as sa
-from tests.integration.inference.conftest import kill
+from tests.integration.inference.conftest import kill, on_sqlite
 
 from corrida.errors import AlreadyExists, Refused
 from corrida.inference.database import executors
@@ -155,6 +155,7 @@ def test_a_child_that_is_stuck_in_native_code_is_killed_at_its_limit_and_the_wor
     assert len(world.children()) == 1
 
 
+@on_sqlite
 def test_a_worker_takes_no_more_than_its_slots_and_looks_often(world):
     names = [world.held(f"n{number}") for number in range(4)]
     world.worker("--slots", "2")
@@ -208,6 +209,7 @@ def test_a_repeated_submission_is_the_same_job_for_ever(world):
     assert list((world.root / "spool" / ".corrida" / "incoming").iterdir()) == []
 
 
+@on_sqlite
 def test_what_may_pass_is_tried_again_and_what_cannot_fails_at_once(world):
     marker = world.root / "marker"
     world.submit("passes", f"1,until:{marker}")
@@ -241,6 +243,7 @@ def test_what_may_pass_is_tried_again_and_what_cannot_fails_at_once(world):
     assert world.service.jobs.get("never").tries == 3
 
 
+@on_sqlite
 def test_cancelling_kills_the_child_and_settles_what_waits(world):
     world.submit("running", "1,native:600")
     world.submit("waiting", "1,")
@@ -261,6 +264,7 @@ def test_cancelling_kills_the_child_and_settles_what_waits(world):
     world.until(lambda: world.charged() == ["done"])
 
 
+@on_sqlite
 def test_promoting_another_run_while_serving_fails_no_job(world, corrida):
     world.held("before")
     worker = world.worker("--slots", "1")
@@ -281,6 +285,7 @@ def test_promoting_another_run_while_serving_fails_no_job(world, corrida):
     assert loads == ["one", "two", "one"]  # once each time, not once a job
 
 
+@on_sqlite
 def test_a_job_that_is_tried_again_keeps_the_run_of_its_first_claim(world, corrida):
     marker = world.root / "marker"
     world.settings(retry_seconds=1.0, retry_most_seconds=1.0)
@@ -293,6 +298,7 @@ def test_a_job_that_is_tried_again_keeps_the_run_of_its_first_claim(world, corri
     assert world.result("kept")["run"]["id"] == "one"
 
 
+@on_sqlite
 def test_a_worker_that_is_told_to_stop_finishes_what_runs_and_in_a_hurry_gives_it_back(world):
     world.held("first")
     world.held("second")

@@ -16,6 +16,9 @@ def test_a_name_is_given_once_and_a_key_opens_until_it_is_revoked(world, corrida
     assert text not in said.out
     assert keys.find(text) == key
     assert [one.name for one in keys.list()] == ["auditor", "bank"]
+    shown = {line.split()[0]: line.split() for line in corrida("keys", "list").out.splitlines()}
+    assert "600" in shown["bank"]  # the limit of the settings
+    assert "5" in shown["auditor"]
     keys.revoke("auditor")
     assert keys.find(text) is None
     with pytest.raises(NotFound, match="no key 'auditor' that opens"):

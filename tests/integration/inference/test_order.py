@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.integration.inference.conftest import on_sqlite
 
 from corrida.inference import scoring, spool
 from corrida.inference.billing import Entry, Ledger
@@ -111,6 +112,7 @@ def test_the_ledger_takes_each_analysis_once(world):
     ]
 
 
+@on_sqlite
 def test_charging_is_repeated_until_the_gateway_answers_and_counts_once(world, children):
     class Gateway:
         def __init__(self):
@@ -137,6 +139,7 @@ def test_charging_is_repeated_until_the_gateway_answers_and_counts_once(world, c
 
 
 @pytest.mark.slow
+@on_sqlite
 def test_a_model_is_loaded_once_and_an_altered_one_is_not_used(world, children):
     steps = steps_of(world, children)
     for name in ("a", "b"):
@@ -160,6 +163,7 @@ def test_a_model_is_loaded_once_and_an_altered_one_is_not_used(world, children):
 
 
 @pytest.mark.slow
+@on_sqlite
 def test_a_file_that_was_altered_after_it_was_submitted_is_not_scored(world, children):
     steps = steps_of(world, children)
     world.submit("a", "3,")

@@ -18,6 +18,7 @@ from tests.integration.inference.conftest import World, fresh_database, kill
 from tests.integration.inference.test_serve import Served
 from tests.postgres_server import Server
 
+from corrida.inference.locks import is_held
 from corrida.inference.queue import Executor, take_over
 from corrida.inference.service import Service
 from corrida.inference.settings import runner_of
@@ -123,6 +124,8 @@ def cut_locks(server):
 def test_a_worker_that_lost_its_lock_takes_it_again_unless_others_were_faster(world_on_postgres, server):
     service = world_on_postgres.service
     executor = Executor(service.database, service.spool)
+    assert is_held(service.database, executor.id)
+    assert not is_held(service.database, f"{executor.id}x")
 
     def cut():
         cut_locks(server)
@@ -138,6 +141,7 @@ def test_a_worker_that_lost_its_lock_takes_it_again_unless_others_were_faster(wo
     take_over(service.queue, service.spool)  # others find the lock free
     assert executor.taken_over()
     executor.leave()
+    assert not is_held(service.database, executor.id)
 
 
 def test_what_a_worker_takes_before_it_notices_that_it_was_taken_over_is_not_lost(world_on_postgres, server):

@@ -7,6 +7,9 @@ import signal
 
 import pytest
 
+from corrida.inference.models import resolve_model
+from corrida.inference.readiness import loading_trouble
+
 pytestmark = pytest.mark.slow
 
 
@@ -59,6 +62,14 @@ children.Children.preload = counted
 """
 
 
+def told_of(world):
+    """What a worker tells others of the run of the alias."""
+    service = world.service
+    return loading_trouble(
+        service.database, service.spool.id, resolve_model(service.runner.store, "@production")
+    )
+
+
 def test_what_cannot_be_loaded_is_said_once_and_the_worker_lives(small, corrida):
     model = next((small.root / "runs" / "one").rglob("mean.json"))
     model.chmod(0o644)
@@ -67,6 +78,7 @@ def test_what_cannot_be_loaded_is_said_once_and_the_worker_lives(small, corrida)
     said = small.until(lambda: events(small, worker, "not loaded"))[0]
     assert said["run"] == "one"
     assert "was altered" in said["message"]
+    small.until(lambda: "was altered" in (told_of(small) or ""))
     small.submit("tells", "1,")
     assert small.ended("tells") == ["failed"]
     assert len(events(small, worker, "not loaded")) == 1
@@ -78,6 +90,7 @@ def test_what_cannot_be_loaded_is_said_once_and_the_worker_lives(small, corrida)
     small.submit("after", "1,")
     assert small.ended("after") == ["processed"]
     assert len(events(small, worker, "not loaded")) == 2
+    assert told_of(small) is None
     assert worker.poll() is None
 
 

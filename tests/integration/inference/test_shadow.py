@@ -7,7 +7,7 @@ import signal
 
 import polars as pl
 import pytest
-from tests.integration.inference.conftest import kill
+from tests.integration.inference.conftest import kill, on_sqlite
 from tests.integration.inference.test_engine import DOOM
 from tests.integration.inference.test_serve import Served
 
@@ -51,6 +51,7 @@ def difference(world, name):
     return json.loads((folder / f"{name}.json").read_text()), pl.read_parquet(folder / f"{name}.parquet")
 
 
+@on_sqlite
 def test_what_was_processed_is_scored_by_the_shadow_too_and_the_difference_is_kept(world, corrida):
     classify(world)
     metrics = Metrics(world.service)

@@ -17,6 +17,7 @@ from corrida.errors import InvalidConfig
 from corrida.inference import webhook_target, webhooks
 from corrida.inference.outbox import Outbox
 from corrida.inference.retry import Retries
+from corrida.inference.views import shown_webhooks
 from corrida.inference.webhooks import Webhooks, sign, webhook_secret
 
 
@@ -97,11 +98,18 @@ def send_until(world, job_id, *statuses, attempts=4, servers=1):
     return outbox.of(job_id)[-1]
 
 
-def test_a_webhook_is_signed_and_repeated_until_it_is_taken(small):
+def test_a_webhook_is_signed_and_repeated_until_it_is_taken(small, corrida):
     small.settings(webhook_allow=["127.0.0.1"])
     with receiving(500, 404) as receiver:
         ended(small, "a1", f"http://localhost:{receiver.port}/hook?key=é".replace("é", "%C3%A9"))
+        waiting = shown_webhooks(small.service.database, small.service.jobs.get("a1"))
+        assert waiting[0] == {"status": "waiting", "tries": 0, "next": waiting[0]["next"]}
+        assert "webhook: waiting, 0 tries; next " in corrida("jobs", "a1").out
         delivery = send_until(small, "a1", "delivered")
+    told = {"status": "delivered", "tries": 3, "said": "status 204"}
+    assert shown_webhooks(small.service.database, small.service.jobs.get("a1")) == [told]
+    assert corrida("jobs", "a1", "--json").json["webhooks"] == [told]
+    assert "webhook: delivered, 3 tries, the last: status 204" in corrida("jobs", "a1").out
     assert (delivery.tries, delivery.said) == (3, "status 204")
     assert len(receiver.got) == 3
     secret = webhook_secret(small.service.database)

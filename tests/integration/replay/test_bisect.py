@@ -324,7 +324,7 @@ def test_a_killed_bisection_goes_on_and_executes_nothing_twice(corrida, shop):
     assert len(done) >= 6
     found = corrida("bisect", "good", "bad", "--json").json
     assert found["sentence"].endswith("together with R7.active true → false the other 2")
-    assert found["reused"] == len(done)
+    assert found["reused"] >= len(done)  # a run that was killed while it ended is ended by the next command
     finished = [run for run in hybrids() if run.status == "finished"]
     keys = [run.tags["hybrid"] for run in finished]
     assert len(keys) == len(set(keys)) == found["executed"] + found["reused"]

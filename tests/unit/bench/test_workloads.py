@@ -15,6 +15,18 @@ def place(tmp_path_factory):
     place.close()
 
 
+# Another case runs every line of these, on other data or models; each of them takes half a minute.
+SAME_CODE = {
+    "model_search": "model_search_workers",
+    "model_search_light": "model_search_workers",
+    "risk_million": "risk_500_mb",
+}
+
+
+def test_what_is_left_out_is_run_by_another_case():
+    assert {*SAME_CODE, *SAME_CODE.values()} <= {case.name for case in all_cases()}
+
+
 @pytest.mark.xdist_group("bench")
 @pytest.mark.parametrize(
     "case",
@@ -22,6 +34,7 @@ def place(tmp_path_factory):
         # Real workers are started, and models are trained for them.
         pytest.param(case, id=case.name, marks=pytest.mark.slow if case.name.startswith("risk") else ())
         for case in all_cases()
+        if case.name not in SAME_CODE
     ],
 )
 def test_a_workload_runs(place, case, monkeypatch):

@@ -14,7 +14,7 @@ from corrida.errors import InvalidData
 from corrida.pipelines.model_search.fitted import as_labels
 from corrida.pipelines.model_search.metrics import classification_metrics, regression_metrics
 from corrida.pipelines.model_search.search_data import rows_of
-from corrida.pipelines.model_search.threads import one_thread
+from corrida.pipelines.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import numpy as np
 
 from corrida.errors import InvalidData
 from corrida.pipelines.model_search.preprocessing import MODEL, PREPARE
-from corrida.pipelines.model_search.threads import one_thread
+from corrida.pipelines.threads import one_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -23,8 +23,8 @@ from corrida.pipelines.model_search.results import (
     params_table,
 )
 from corrida.pipelines.model_search.search import Problem
-from corrida.pipelines.model_search.threads import one_thread
 from corrida.pipelines.model_search.trials import Journal, search_key
+from corrida.pipelines.threads import one_thread
 
 if TYPE_CHECKING:
     from corrida.pipelines.contract import ChildRecorder

@@ -224,12 +224,12 @@ def load_fitted(folder: Path, *, trust: bool = False) -> FittedModel:
 
 
 def _booster(folder: Path, about: About, form: str) -> Any:
-    library = "xgboost" if form == XGBOOST else "lightgbm"
+    library, package = ("xgboost", "xgboost-cpu") if form == XGBOOST else ("lightgbm", "lightgbm")
     try:
         module = importlib.import_module(library)
     except ImportError:
         raise MissingExtra(
-            f"the model {folder.name} needs {library}; install it with: pip install 'corrida[search]'"
+            f"the model {folder.name} needs {package}; install it with: pip install 'corrida[search]'"
         ) from None
     if form == XGBOOST:
         kind = module.XGBClassifier if about.task == "classification" else module.XGBRegressor

@@ -19,14 +19,22 @@ _HEADER: Final = {"labelFontSize": 12, "labelFontWeight": 600, "labelAnchor": "s
 _MOST_FEATURES: Final = 16
 
 
+_FEW: Final = {"tickCount": 5, "labelFlush": False, "labelOverlap": "greedy", "labelSeparation": 8}
+_STAGES: Final = ("before calibration", "after calibration")
+
+
 def _number(field: str, title: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"field": field, "type": "quantitative", "title": title, **more}
+    return {"field": field, "type": "quantitative", "title": title, "axis": _FEW, **more}
 
 
 def cost_curves(trained: Trained) -> Spec:
     """Return what each threshold of the grid costs, with the one that is used."""
     rows = thresholds_table(trained).to_dicts()
-    free: dict[str, Any] = {"zero": False, "nice": True}
+    free: dict[str, Any] = {
+        "zero": False,
+        "nice": False,
+        "padding": 14,
+    }  # a circle at the end stays off the axis
     x = _number("threshold", "threshold", scale=free)
     y = _number("cost", "mean cost of a transaction", scale=free)
     return figure(
@@ -79,7 +87,7 @@ def learning_curves(trained: Trained) -> Spec:
             **_PANEL,
             "mark": {"type": "line", "strokeWidth": 2},
             "encoding": {
-                "x": _number("episode", "episode"),
+                "x": _number("episode", "episode", axis={**_FEW, "tickCount": 4}),
                 "y": _number("value", scale={"zero": False, "nice": True}),
                 "color": {
                     **series,
@@ -97,16 +105,17 @@ def reliability_curves(trained: Trained) -> Spec:
     rows = calibration_table(trained).to_dicts()
     for row in rows:
         row["panel"] = f"at least {row['at_least']}"
+        row["calibration"] = f"{row['calibration']} calibration"
     names = [f"at least {CLASSES[level]}" for level in sorted(trained.decided.risks)]
-    axis = {"scale": {"domain": [0, 1]}, "axis": {"tickCount": 5, "format": ".1f"}}
+    axis = {"scale": {"domain": [0, 1]}, "axis": {**_FEW, "format": ".1f"}}
     x, y = _number("said", "risk that was given", **axis), _number("so", "share that was so", **axis)
-    stage = {"field": "calibration", "type": "nominal", "title": None, "sort": ["before", "after"]}
+    stage = {"field": "calibration", "type": "nominal", "title": None, "sort": list(_STAGES)}
     colour = {
         **stage,
-        "scale": {"domain": ["before", "after"], "range": [BAD, GOOD]},
+        "scale": {"domain": list(_STAGES), "range": [BAD, GOOD]},
         "legend": {"orient": "bottom"},
     }
-    shape = {**stage, "scale": {"domain": ["before", "after"], "range": ["triangle-up", "circle"]}}
+    shape = {**stage, "scale": {"domain": list(_STAGES), "range": ["triangle-up", "circle"]}}
     return figure(
         "Are the risks honest?",
         "test transactions in bins of equal width; on the dashed line a risk is what it says; area: transactions",
@@ -129,7 +138,7 @@ def reliability_curves(trained: Trained) -> Spec:
                         "y": y,
                         "color": colour,
                         "shape": shape,
-                        "size": _number("rows", "transactions", scale={"type": "log", "range": [15, 240]}, legend=None),
+                        "size": {"field": "rows", "type": "quantitative", "scale": {"type": "log", "range": [15, 240]}, "legend": None},
                     },
                 },
             ],
@@ -166,7 +175,12 @@ def confusion_chart(items: pl.DataFrame, lowest: int) -> Spec:
                 "encoding": {
                     "x": x,
                     "y": y,
-                    "color": _number("share", scale={"domain": [0, 1], "range": ["#F6F8FA", GOOD]}, legend=None),
+                    "color": {
+                        "field": "share",
+                        "type": "quantitative",
+                        "scale": {"domain": [0, 1], "range": ["#F6F8FA", GOOD]},
+                        "legend": None,
+                    },
                 },
             },
             {
@@ -225,7 +239,7 @@ def precision_recall(trained: Trained) -> Spec:
             for i, (p, r) in enumerate(zip(precision[::step], recall[::step], strict=True))
         ]
     series = {"field": "alarm", "type": "nominal", "title": None, "sort": names}
-    axis = {"scale": {"domain": [0, 1]}, "axis": {"tickCount": 5, "format": ".1f"}}
+    axis = {"scale": {"domain": [0, 1]}, "axis": {**_FEW, "format": ".1f"}}
     return figure(
         "What finding more costs in false alarms",
         "test transactions, by the risk alone, without the law",

@@ -39,7 +39,12 @@ _WORDS = {
 
 
 def find_columns(
-    header: Sequence[str], path: Path, columns: Columns, *, needed: Sequence[str] = NEEDED
+    header: Sequence[str],
+    path: Path,
+    columns: Columns,
+    *,
+    needed: Sequence[str] = NEEDED,
+    trains: bool = False,
 ) -> dict[str, str]:
     """Return the name of the column for each role that the file has.
 
@@ -48,6 +53,7 @@ def find_columns(
         path: the file, named in errors.
         columns: names that the configuration gives; they are taken as they stand.
         needed: the roles without which the file cannot be used.
+        trains: whether the configuration may still name other columns; a trained model reads those that it knows.
 
     Raises:
         InvalidData: naming what is missing and the columns there are.
@@ -74,12 +80,27 @@ def find_columns(
     missing = [role for role in needed if role not in found]
     if missing:
         said = ", ".join(f"{_WORDS[role]} ({UNDERSTOOD[role][0]})" for role in missing)
-        hint = f"Name it with columns.{missing[0]}" if len(header) > 1 else "Is the delimiter right"
         raise InvalidData(
             f"{shown(path)}: there is no column for {said}. The columns are: {_listed(header)}. "
-            f"{hint}{'?' if len(header) == 1 else '.'}"
+            f"{_hint(header, missing[0], asked, needed, trains=trains)}"
         )
     return found
+
+
+def _hint(
+    header: Sequence[str],
+    missing: str,
+    asked: Mapping[str, str | None],
+    needed: Sequence[str],
+    *,
+    trains: bool,
+) -> str:
+    if len(header) == 1:
+        return "Is the delimiter right?"
+    if trains:
+        return f"Name it with --set columns.{missing}=NAME."
+    names = ", ".join(asked[role] or UNDERSTOOD[role][0] for role in needed)
+    return f"The file must have the columns {names}, or others by which these are known."
 
 
 def _listed(header: Sequence[str]) -> str:

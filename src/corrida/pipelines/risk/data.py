@@ -75,12 +75,12 @@ def read_labelled(paths: Sequence[Path], config: RiskConfig) -> Labelled:
     words = {folded(word): level for level, word in enumerate(CLASSES)}
     words |= {folded(word): CLASSES.index(name) for word, name in config.reading.labels.items()}
     for number, path in enumerate(paths):
-        file = open_transactions(path, config.columns, config.reading)
+        file = open_transactions(path, config.columns, config.reading, trains=True)
         if "label" not in file.roles:
             raise InvalidData(
                 f"{shown(path)}: there is no column of true classes (clasificacion), and without labels there is nothing to "
                 "learn: classes made from the limits of the law would only teach the model the limits. "
-                "Add the labels, or name their column with columns.label."
+                "Add the labels, or name their column with --set columns.label=NAME."
             )
         chunks = [_leveled(chunk, words, path) for chunk in file.chunks(("label", "id"))]
         frame = pl.concat(chunks)

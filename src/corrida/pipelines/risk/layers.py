@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import polars as pl
 
 from corrida.errors import DamagedRun
+from corrida.pipelines import threads
 from corrida.pipelines.model_files import check_model
 from corrida.pipelines.risk.alignment import Alignment  # noqa: TC001 - read at run time by msgspec
 from corrida.pipelines.risk.anomaly import AnomalyLayer, Quantiles
@@ -136,15 +136,7 @@ def load_layers(models: Path, *, trust: bool = False) -> tuple[Layers, Columns, 
 
 def one_thread() -> AbstractContextManager[Any]:
     """Keep the libraries to one thread: reproducible to the last bit, and quicker where others work on the same cores."""
-    limited: AbstractContextManager[Any] = _libraries().limit(limits=1)
-    return limited
-
-
-@cache
-def _libraries() -> Any:
-    """Return the libraries with threads that are loaded; to look for them takes longer than to score a small file."""
     import sklearn.cluster
     import sklearn.ensemble  # noqa: F401 - what is not loaded yet cannot be limited
-    from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return threads.one_thread()

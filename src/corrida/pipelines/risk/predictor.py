@@ -12,13 +12,12 @@ from corrida.pipelines.contract import Prediction
 from corrida.pipelines.inputs import shown
 from corrida.pipelines.risk.layers import Layers, load_layers
 from corrida.pipelines.risk.scoring import FileScores, score_file
+from corrida.pipelines.streaming import DRIFTED
 
 if TYPE_CHECKING:
     from corrida.pipelines.contract import Data
     from corrida.pipelines.risk.settings import Columns, Reading
     from corrida.pipelines.streaming import ScoreReport
-
-_DRIFTED = 0.25
 
 
 class RiskPredictor:
@@ -118,7 +117,7 @@ def notes_of(report: ScoreReport) -> list[str]:
     first = report.history.get("scored_without_any", 0)
     if first:
         notes.append(f"of {first:,} scored rows nothing earlier of the client is known")
-    far = [name for name, psi in report.drift.items() if psi > _DRIFTED]
+    far = [name for name, psi in report.drift.items() if psi > DRIFTED]
     if far and report.scored >= 100:
-        notes.append(f"far from training (PSI above {_DRIFTED}): {', '.join(far)}")
+        notes.append(f"far from training (PSI above {DRIFTED}): {', '.join(far)}")
     return notes

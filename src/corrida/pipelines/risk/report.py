@@ -138,9 +138,12 @@ def _thresholds(trained: Trained, config: RiskConfig) -> list[Part]:
         ),
     ]
     parts += [
-        Line(f"{one.alarm}: the cheapest is an end of the grid; a wider grid may be cheaper.", "warning")
+        Line(
+            f"{one.alarm}: none costs less than {one.end:g}, an end of the grid; a wider grid may be cheaper.",
+            "warning",
+        )
         for one in trained.learned.values()
-        if one.at_edge
+        if one.end is not None and one.positives
     ]
     return [
         *parts,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from corrida.pipelines.risk.settings import Columns, Reading
     from corrida.pipelines.risk.transactions import TransactionFile
 
+ID: Final = "id"  # of the transaction, where the file has one
 _PIECE: Final = 125_000  # rows that are scored together
 _MOST_PIECES: Final = 256
 _BLOCK: Final = 65_536  # rows that the models see at once
@@ -115,7 +116,7 @@ class FileScores:
     def _sort(self, given: Buckets, results: Buckets) -> int:
         """Read the file: what can be scored goes to the piece of its client, the rest to the results. Return the rows."""
         rows = 0
-        for chunk in self._file.chunks():
+        for chunk in self._file.chunks((ID,)):
             rows += chunk.height
             good = chunk.filter(pl.col(PROBLEM).is_null())
             if good.height < chunk.height:
@@ -167,7 +168,11 @@ class FileScores:
                 before = before.join(
                     frame.select("client").unique(), on="client", how="semi", maintain_order="left"
                 )
-                frame = pl.concat([before.with_columns(pl.lit(0, dtype=pl.UInt32).alias(ROW)), frame])
+                # Rows of history are not given out, so they need no id.
+                before = before.with_columns(
+                    pl.lit(0, dtype=pl.UInt32).alias(ROW), pl.lit(None, dtype=pl.String).alias(ID)
+                )
+                frame = pl.concat([before.select(frame.columns), frame])
             data = ordered(frame, layers.law, layers.alignment.categories)
             own = frame[ROW].to_numpy()[data.rows] > 0
             table = feature_table(data, layers.alignment.categories)
@@ -198,8 +203,10 @@ class FileScores:
 
     def _laid_out(self, frame: pl.DataFrame, decided: pl.DataFrame | None) -> pl.DataFrame:
         """Return rows as they are given out; those without a decision say why."""
+        own = [ID] if ID in frame.columns else []
         about = frame.select(
             ROW,
+            *own,
             "client",
             (pl.col("cents") / 100).alias("amount"),
             (pl.col("seconds") // 86_400).cast(pl.Int32).cast(pl.Date).alias("date"),
@@ -209,7 +216,16 @@ class FileScores:
             empty = self._layers.empty_decision()
             decided = empty.clear(about.height)
         return pl.concat([about, decided], how="horizontal").select(
-            ROW, "client", "amount", "date", "class", "decided_by", "reasons", PROBLEM, *decided.columns[3:]
+            ROW,
+            *own,
+            "client",
+            "amount",
+            "date",
+            "class",
+            "decided_by",
+            "reasons",
+            PROBLEM,
+            *decided.columns[3:],
         )
 
     def _keep(self, results: Buckets, frame: pl.DataFrame) -> None:

@@ -77,10 +77,17 @@ class Learned:
         return bool(self.costs[place] <= self.costs.min() + 1e-12)
 
     @property
-    def at_edge(self) -> bool:
-        """Whether a cheaper threshold may lie outside the grid: only an end of it costs the least."""
-        best = np.flatnonzero(self.costs <= self.costs.min() + 1e-12)
-        return bool(len(self.grid) > 1 and (best[-1] == 0 or best[0] == len(self.grid) - 1))
+    def end(self) -> float | None:
+        """The end of the grid beyond which a cheaper threshold may lie: none costs less than it, and it is not free.
+
+        Calibration gives many rows the same risk, so thresholds beside an end often cost what it costs. Of two ends that cost the
+        same, the one that is nearer to the threshold that is used.
+        """
+        least = self.costs.min()
+        ends = [place for place in (0, -1) if 1e-12 < self.costs[place] <= least + 1e-12]
+        if len(self.grid) < 2 or not ends:
+            return None
+        return float(min((self.grid[place] for place in ends), key=lambda one: abs(one - self.threshold)))
 
 
 def cost_curve(risk: Floats, truth: Booleans, grid: Floats, costs: Costs) -> Floats:

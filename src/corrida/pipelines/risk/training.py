@@ -183,14 +183,14 @@ def _tell(one: Learned, config: RiskConfig, recorder: Recorder) -> None:
             f"learning ended at {one.by_learning:g} for {one.alarm}, where a transaction costs more than at {one.cheapest:g}, "
             "which is used; raise thresholds.episodes"
         )
-    if one.at_edge and one.positives:
+    if one.end is not None and one.positives:
         costs = getattr(config.thresholds, one.alarm)
         whole = costs.missed + costs.false_alarm
         best = (
             f"; honest probabilities and these costs ask for {costs.false_alarm / whole:.3g}" if whole else ""
         )
         recorder.warn(
-            f"the cheapest threshold for {one.alarm} is an end of the grid, {one.threshold:g}: a wider grid "
+            f"no threshold of the grid costs less for {one.alarm} than its end, {one.end:g}: a wider grid "
             f"(thresholds.low, thresholds.high) may be cheaper{best}"
         )
 

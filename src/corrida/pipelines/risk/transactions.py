@@ -134,16 +134,17 @@ def open_transactions(
     reading: Reading,
     *,
     needed: Sequence[str] = NEEDED,
+    trains: bool = False,
     max_bytes: int | None = None,
     max_rows: int | None = None,
 ) -> TransactionFile:
-    """Open a file of transactions.
+    """Open a file of transactions, to be scored or, if it ``trains``, to be learned from.
 
     Raises:
         InvalidData: there is no such file, it is no table, or a column is missing.
     """
     stream = open_table(path, max_bytes=max_bytes, max_rows=max_rows)
-    roles = find_columns(stream.header, path, columns, needed=needed)
+    roles = find_columns(stream.header, path, columns, needed=needed, trains=trains)
     decimal: Decimal
     if reading.decimal == "auto":
         semicolons = stream.reading.get("delimiter") == "semicolons"

@@ -171,6 +171,10 @@ def test_latin_1_semicolons_decimal_commas_and_three_kinds_of_dates(scored):
     ("text", "said"),
     [
         ("a,b\n1,2\n", r"no column for the client \(cliente_id\)"),
+        (
+            "monto,b\n1,2\n",
+            r"must have the columns cliente_id, monto, fecha, tipo_operacion, sector_actividad, or others",
+        ),
         ("cliente_id monto\n1 2\n", "Is the delimiter right"),
         (HEADER, "no rows"),
         ("", "empty"),
@@ -224,3 +228,20 @@ def test_a_model_file_of_other_types_is_not_loaded(trained, tmp_path):
         (models / "supervised" / name).write_bytes(content)
     with pytest.raises(DamagedRun, match="no model of corrida is"):
         pipeline.load(models)
+
+
+def test_rows_keep_the_id_of_their_transaction_in_pieces_too_and_with_history(
+    predictor, others, tmp_path, monkeypatch
+):
+    ids = pl.Series("transaccion_id", [f"00{row * 7 % others.height}" for row in range(others.height)])
+    marked = others.with_columns(ids, monto=pl.when(pl.row_index() % 50 == 3).then(None).otherwise("monto"))
+    write_transactions(marked, tmp_path / "all.csv", labels=False)
+    write_transactions(others.drop("transaccion_id", strict=False), tmp_path / "past.csv", labels=False)
+    monkeypatch.setattr(scoring, "_PIECE", 500)
+    monkeypatch.setattr(scoring, "_RANGE", 333)
+    scores = pl.concat(list(predictor.score(tmp_path / "all.csv", history=tmp_path / "past.csv")))
+    assert scores.columns[:3] == ["row", "id", "client"]
+    assert scores["problem"].null_count() < scores.height
+    assert scores["id"].to_list() == ids.to_list()
+    without = pl.concat(list(predictor.score(tmp_path / "past.csv")))
+    assert "id" not in without.columns

@@ -55,4 +55,23 @@ def test_an_end_of_the_grid_is_told():
     risk = np.linspace(0, 1, 2000)
     learned = learn_threshold("inusual", risk, risk > 0.1, Thresholds(), 1)
     assert learned.threshold == 0.45
-    assert learned.at_edge
+    assert learned.end == 0.45
+
+
+def test_an_end_of_the_grid_is_told_where_its_neighbours_cost_the_same():
+    risk = np.repeat([0.1, 0.3, 0.5, 0.9], 500)  # as calibration gives it: in steps
+    truth = np.tile([True, False], 1000)
+    learned = learn_threshold("inusual", risk, truth, Thresholds(), 1)
+    assert (learned.costs == learned.costs.min()).sum() == 6
+    assert learned.end == 0.45
+
+
+def test_no_end_of_the_grid_is_told_where_the_cheapest_lies_within_it_or_costs_nothing():
+    draw = np.random.default_rng(1)
+    risk = draw.random(5000)
+    within = Thresholds(inusual=Costs(missed=1, false_alarm=1), low=0.1, high=0.9)
+    assert learn_threshold("inusual", risk, draw.random(5000) < risk, within, 1).end is None
+    apart = np.repeat([0.01, 0.99], 500)
+    free = learn_threshold("inusual", apart, apart > 0.5, Thresholds(), 1)
+    assert free.costs.max() == 0
+    assert free.end is None

@@ -26,7 +26,14 @@ def one_thread() -> AbstractContextManager[Any]:
 
     heavy = sum(
         name in sys.modules
-        for name in ("sklearn.ensemble", "xgboost.core", "lightgbm.basic", "scipy.linalg", "torch")
+        for name in (
+            "sklearn.cluster",
+            "sklearn.ensemble",
+            "xgboost.core",
+            "lightgbm.basic",
+            "scipy.linalg",
+            "torch",
+        )
     )
     limit: AbstractContextManager[Any] = _controller(heavy).limit(limits=1)
     return limit
