@@ -5,16 +5,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo test check docs screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   install, then run the matching demo on real job titles (in .demo)"
-	@echo "make test   install, then run all tests"
-	@echo "make check  ruff, mypy --strict, import-linter"
-	@echo "make bench  measure against plain Python and other trackers, and write docs/benchmarks.md (see bench/README.md)"
-	@echo "make docs   write the generated pages of docs/ anew"
-	@echo "make clean  remove what the above made"
+	@echo "make demo         install, then run the matching demo on real job titles (in .demo)"
+	@echo "make test         install, then run all tests"
+	@echo "make check        ruff, mypy --strict, import-linter"
+	@echo "make bench        measure against plain Python and other trackers, and write docs/benchmarks.md (see bench/README.md)"
+	@echo "make docs         write the generated pages of docs/ anew"
+	@echo "make screenshots  take the pictures of the viewer anew (docs/images; needs Chromium; some minutes)"
+	@echo "make clean        remove what the above made"
 
 # The environment is built anew when it is missing, when pyproject.toml changed, or when it does not work
 # (another Python, a checkout that was moved).
@@ -51,6 +52,10 @@ check: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python tools/write_docs.py
+
+# ONLY= names of pages. The demos are played in a temporary folder first.
+screenshots: $(VENV)/dev
+	$(BIN)/python tools/screenshots.py $(if $(ONLY),--only $(ONLY))
 
 # ONLY= starts of case names, ROUNDS= how often, PEERS= all, none or names. The page is written when all was measured.
 bench: $(VENV)/base

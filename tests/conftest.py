@@ -4,20 +4,83 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pexpect
 import pytest
 
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 << 30  # bytes; all tests together take a tenth of it
+
+
+def pytest_configure() -> None:
+    """Put the folders of tests in memory where there is some to spare: half of their time is waiting for the disk.
+
+    Every call that waits for a disk is made all the same, and tests with the marker ``disk`` stay on one. With
+    ``--basetemp=FOLDER`` all are on the disk of that folder.
+    """
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+TOGETHER = (
+    "acceptance/test_lessons_002.py",
+    "browser",
+    "integration/bridges/database",
+    "integration/bridges/mlflow",
+    "integration/cli/test_forecasting_predict.py",
+    "integration/inference/test_bad_input.py",
+    "integration/inference/test_machines.py",
+    "integration/inference/test_other_pipelines.py",
+    "unit/bench/test_workloads.py",
+    "unit/pipelines/executors",
+    "unit/pipelines/forecasting/test_neural.py",
+    "unit/pipelines/model_search",
+    "unit/pipelines/risk",
+    "unit/test_docs.py",
+)
+"""Where tests share servers, models or libraries that take seconds to start, train or load: one process runs them all.
+
+They begin first, so none of them is what the other process waits for at the end.
+"""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep those tests together by where they lie: pytest-xdist 3.8 takes no notice of its groups under pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            place = nodeid.partition("::")[0]
+            return next((one for one in TOGETHER if place.startswith(f"tests/{one}")), nodeid)
+
+    return Together(config, log) if config.getoption("dist") == "loadgroup" else None
+
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CORRIDA_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CORRIDA_CACHE_DIR", str(folder))
     for name in ("CORRIDA_DIR", "CORRIDA_RUN_DIR"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    if request.node.get_closest_marker("disk") is None:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

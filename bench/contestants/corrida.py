@@ -216,7 +216,7 @@ def evaluation_grid(items: str, resamples: str):
     return {"seconds": seconds, "f1": first.value, "low": first.low, "high": first.high}
 
 
-def forecasting(series: str, folder: str, report: str = ""):
+def forecasting(series: str, folder: str, report: str = "", warm_up: str = "1"):
     """Run the forecasting pipeline as the command line does, and say how long it took."""
     import contextlib
     import io
@@ -235,7 +235,7 @@ def forecasting(series: str, folder: str, report: str = ""):
         "report": "true" if report else "false",
     }
     store = corrida.Store(f"{folder}/runs")
-    for count in (2, int(series)):  # the first is the warm-up
+    for count in (2, int(series))[warm_up == "0" :]:
         forecasts.write(f"{folder}/employment_{count}.csv", count)
         said = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
         arguments = [
@@ -257,7 +257,7 @@ def forecasting(series: str, folder: str, report: str = ""):
     return {"seconds": seconds, **{name: metrics[f"{name}.mae"] for name in names}}
 
 
-def model_search(models: str, candidates: str, jobs: str, folder: str):
+def model_search(models: str, candidates: str, jobs: str, folder: str, warm_up: str = "1"):
     """Search as the Python interface does it, and say how long a candidate took, the rest, and what the best scores are."""
     import logging
     import time
@@ -267,7 +267,7 @@ def model_search(models: str, candidates: str, jobs: str, folder: str):
     logging.disable()
     x, y, x_test, y_test = searches.rows()
     folds = searches.folds(len(y))
-    for count in (2, int(candidates)):  # the first is the warm-up
+    for count in (2, int(candidates))[warm_up == "0" :]:
         started = time.perf_counter()
         found = corrida.run_model_search(
             models.split(","),

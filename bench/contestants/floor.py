@@ -246,7 +246,7 @@ def _cluster_sums(graded):
     return np.add.reduceat(counts.reshape(items, -1, 3), starts, axis=0)
 
 
-def forecasting(series: str, folder: str):
+def forecasting(series: str, folder: str, warm_up: str = "1"):
     """Validate, refit and forecast by the bare libraries, and say how long it took."""
     import time
     import warnings
@@ -266,7 +266,7 @@ def forecasting(series: str, folder: str):
     season, horizon, level = forecasts.SEASON, forecasts.HORIZON, [forecasts.LEVEL]
     windows = {"h": horizon, "n_windows": forecasts.WINDOWS, "step_size": horizon, "refit": True}
     errors = {}
-    for count in (2, int(series)):  # the first is the warm-up
+    for count in (2, int(series))[warm_up == "0" :]:
         forecasts.write(f"{folder}/employment_{count}.csv", count)
         started = time.perf_counter()
         table = pl.read_csv(
@@ -305,7 +305,7 @@ def forecasting(series: str, folder: str):
     return {"seconds": seconds, **errors}
 
 
-def model_search(models: str, candidates: str, jobs: str, folder: str):
+def model_search(models: str, candidates: str, jobs: str, folder: str, warm_up: str = "1"):
     """Search by scikit-learn alone, and say how long a candidate took, the rest, and what the best scores are."""
     import time
 
@@ -319,12 +319,10 @@ def model_search(models: str, candidates: str, jobs: str, folder: str):
     folds = searches.folds(len(y))
     drawn = {name: searches.candidates(name, int(candidates)) for name in models.split(",")}
     scores = {}
-    for warm_up in (True, False):
+    for count in (2, None)[warm_up == "0" :]:
         seconds = rest = 0.0
         for name, (estimator, settings) in drawn.items():
-            grids = [
-                {key: [value] for key, value in one.items()} for one in settings[: 2 if warm_up else None]
-            ]
+            grids = [{key: [value] for key, value in one.items()} for one in settings[:count]]
             started = time.perf_counter()
             search = RandomizedSearchCV(
                 estimator,

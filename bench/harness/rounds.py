@@ -33,8 +33,8 @@ class Measured:
 def measure(place: Place, case: Case, *, contestants: Sequence[str], rounds: int) -> Measured:
     """Measure a case.
 
-    A round before the first does not count: it fills caches and compiles modules. A contestant that fails is out of
-    the case, and the report says so.
+    A round before the first does not count: it fills caches and compiles modules; it is left out where everything is
+    done small. A contestant that fails is out of the case, and the report says so.
 
     Args:
         place: where.
@@ -53,7 +53,7 @@ def measure(place: Place, case: Case, *, contestants: Sequence[str], rounds: int
             try:
                 if number < 0:
                     case.prepare(place, entry)
-                    if not case.warm_up:
+                    if not case.warm_up or place.tiny:
                         continue
                 sample = case.measure(place, entry)
             except ContestantFailed as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bench.harness.budgets import at_most_times
@@ -9,9 +10,11 @@ from bench.harness.case import Case, Entry, Sample
 from bench.harness.place import ContestantFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.harness.place import Place
 
-_SERIES = 22
+_SERIES, _FEW = 22, 3
 _REPORT = "with its report"
 _ALIKE, _NEARLY = 1e-6, 0.1
 """Relative differences of errors up to which the work is the same: sums are taken in another order, and on few series the
@@ -19,19 +22,36 @@ trees of LightGBM turn on the last digit of a value."""
 
 
 def _measure(place: Place, entry: Entry) -> Sample:
-    series, folder = place.size(_SERIES, 3), place.fresh(entry.contestant)
-    report: dict[str, Any] = {"report": 1} if entry.variant == _REPORT else {}
-    found = dict(place.call(entry.contestant, "forecasting", series=series, folder=folder, **report))
+    if place.tiny and entry.variant != _REPORT:
+        found = dict(_few(place, entry.contestant))
+    else:
+        report = {"report": 1} if entry.variant == _REPORT else {}
+        found = dict(_call(place, entry.contestant, place.size(_SERIES, _FEW), **report))
     return {"value": found.pop("seconds"), **found}
+
+
+def _call(place: Place, contestant: str, series: int, **more: Any) -> Mapping[str, Any]:
+    return place.call(
+        contestant,
+        "forecasting",
+        series=series,
+        folder=place.fresh(contestant),
+        warm_up=int(not place.tiny),
+        **more,
+    )
+
+
+@cache
+def _few(place: Place, contestant: str) -> Mapping[str, Any]:
+    """Forecast few series, once."""
+    return _call(place, contestant, _FEW)
 
 
 def _same_errors(place: Place, entry: Entry) -> None:
     """Make sure that both sides do the same work: the errors of each model are the same."""
     if entry.contestant != "corrida" or entry.variant:
         return
-    bare, ours = (
-        place.call(name, "forecasting", series=3, folder=place.fresh(name)) for name in ("floor", "corrida")
-    )
+    bare, ours = _few(place, "floor"), _few(place, "corrida")
     for model in bare.keys() - {"seconds"}:
         limit = _NEARLY if model == "LightGBM" else _ALIKE
         if abs(bare[model] - ours[model]) > limit * abs(bare[model]):

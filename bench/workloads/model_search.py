@@ -41,6 +41,7 @@ def _call(place: Place, contestant: str, models: str, candidates: int, jobs: int
         candidates=candidates,
         jobs=jobs,
         folder=place.fresh(contestant),
+        warm_up=int(not place.tiny),
     )
 
 

@@ -58,8 +58,12 @@ class Viewer:
 
     def rest(self, seconds: float) -> None:
         """Ask nothing for a while; the server may end the connection meanwhile."""
-        self._connection.close()
+        self.close()
         time.sleep(seconds)
+
+    def close(self) -> None:
+        """End the connection; the next question makes another."""
+        self._connection.close()
 
 
 @contextlib.contextmanager
@@ -75,10 +79,13 @@ def _server(place: Place, store: Path) -> Iterator[Viewer]:
         port = re.search(r":(\d+)/", said)
         if port is None:
             raise ContestantFailed(f"corrida ui said {said!r} in place of its address")
-        yield Viewer(int(port[1]))
+        with contextlib.closing(Viewer(int(port[1]))) as viewer:
+            yield viewer
     finally:
         process.terminate()
         process.wait(_PATIENCE)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _prepare_runs(place: Place, entry: Entry) -> None:

@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+pytestmark = pytest.mark.disk  # as people have it
+
 RULES = "config/matching_rules_business.json"
 
 

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.disk  # as people have it
+
 
 def _rule(number, word, answer, **more):
     return {"id": f"R{number}", "word": word, "answer": answer, **more}

@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.disk  # as people have it
+
 NOTES = (
     "Baseline with 22.5% seeding, the second half of the class, after the questions 3 and 4 were worded anew "
     "and the two students who had been missing from the manifest were added"

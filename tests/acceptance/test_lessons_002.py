@@ -26,8 +26,6 @@ from corrida.project import find_project
 HEADER = "cliente_id,monto,fecha,tipo_operacion,sector_actividad\n"
 QUICK = ["supervised.boosting_rounds=12", "supervised.forest_trees=12", "anomaly.trees=20", "report=false"]
 
-pytestmark = pytest.mark.xdist_group("lessons_002")  # they share a trained run
-
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):

@@ -9,6 +9,8 @@ from datetime import date
 import polars as pl
 import pytest
 
+pytestmark = pytest.mark.disk  # as people have it
+
 
 @pytest.fixture
 def sales(project):

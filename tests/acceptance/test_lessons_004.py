@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+pytestmark = pytest.mark.disk  # as people have it
+
 
 @pytest.fixture
 def table(project):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,8 @@ def _facts(file: FileDiff) -> list[tuple[str, str, str]]:
 def _value(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list | dict):
+        return shorten(json.dumps(value, ensure_ascii=False, default=str), 60)
     return format_number(value) if isinstance(value, float) else shorten(str(value), 60)
 
 
@@ -189,7 +192,7 @@ def metric_blocks(comparison: Comparison, *, only_changed: bool, details: bool) 
                 *_test_cells(metric, tested=tested),
             ]
         )
-        styles.append(_style(metric, tested=tested))
+        styles.append(_style(metric))
     if not rows:
         return [] if only_changed else [Heading("Metrics"), Line("neither run has metrics", "quiet", 1)]
     more = ("interval", "p (Holm)") if tested else ()
@@ -231,11 +234,9 @@ def _number(value: float | None) -> str:
     return "–" if value is None else format_number(value)
 
 
-def _style(metric: MetricChange, *, tested: bool) -> Style:
-    unsure = (
-        metric.tested is None if tested else False
-    )  # beside tested ones a colour would say more than is known
-    if metric.better is None or metric.real is False or unsure:
+def _style(metric: MetricChange) -> Style:
+    # The colour of a metric that was not tested would say more than is known.
+    if metric.better is None or metric.real is False or metric.tested is None:
         return "quiet" if metric.difference == 0 else "plain"
     return "good" if metric.better else "bad"
 

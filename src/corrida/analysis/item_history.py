@@ -13,7 +13,7 @@ from corrida.analysis.compare import long_overrides
 from corrida.analysis.config_diff import DEFAULT_KEYS, diff_configs, summary_line
 from corrida.analysis.items_diff import STANDARD_COLUMNS
 from corrida.analysis.items_values import correctness
-from corrida.errors import CorridaError
+from corrida.errors import CorridaError, DamagedRun
 from corrida.runs.items import read_items
 from corrida.runs.items_scan import RUN, scan_items
 from corrida.runs.numbers import format_number
@@ -307,10 +307,13 @@ def flaky_items(runs: Iterable[RunRecord], *, alike_to: RunRecord | None = None)
 
     wanted = _given(alike_to) if alike_to else None
     alike: defaultdict[tuple[Any, ...], list[RunRecord]] = defaultdict(list)
-    for run in sorted(_own_work(runs, ("bisect",)), key=lambda r: (r.order, r.id)):
-        alike[_given(run)].append(run)
-    groups, seeds, frames = [], [], []
     damaged: dict[str, str] = {}
+    for run in sorted(_own_work(runs, ("bisect",)), key=lambda r: (r.order, r.id)):
+        try:
+            alike[_given(run)].append(run)
+        except DamagedRun as error:
+            damaged[run.id] = str(error)
+    groups, seeds, frames = [], [], []
     for given, members in alike.items():
         if len(members) < 2 or (wanted is not None and given != wanted):
             continue

@@ -26,11 +26,11 @@ def flips_sentence(counts: ItemCounts) -> str:
     """Return in one line what became of the shared items: right and wrong, or better and worse by their loss."""
     parts = []
     if says_truth(counts):
-        parts.append(f"{counts.fixed} fixed, {counts.broken} broken")
+        parts.append(f"{counts.fixed:,} fixed, {counts.broken:,} broken")
     if says_losses(counts):
-        parts.append(f"{counts.better} better, {counts.worse} worse by loss")
+        parts.append(f"{counts.better:,} better, {counts.worse:,} worse by loss")
     plural = "s" if counts.shared != 1 else ""
-    return f"{', '.join(parts)} of {counts.shared} shared item{plural}"
+    return f"{', '.join(parts)} of {counts.shared:,} shared item{plural}"
 
 
 def says_losses(counts: ItemCounts) -> bool:
@@ -79,15 +79,17 @@ def item_counts(comparison: Comparison, limit: int = 1) -> list[Line]:
     blocks = [Line(_counts_text(counts), "plain", 1)]
     if counts.loss is not None and says_truth(counts) and (counts.loss.better or counts.loss.worse):
         loss = counts.loss
-        text = f"by loss: {loss.worse} worse, {loss.better} better, {loss.equal} equal"
+        text = f"by loss: {loss.worse:,} worse, {loss.better:,} better, {loss.equal:,} equal"
         blocks.append(Line(text, "quiet", 1))
     if counts.only_a or counts.only_b:
-        text = f"{counts.only_a} only in A, {counts.only_b} only in B: the metrics are not of the same items"
+        text = (
+            f"{counts.only_a:,} only in A, {counts.only_b:,} only in B: the metrics are not of the same items"
+        )
         blocks.append(Line(text, "warning", 1))
         for side, ids in (("A", items.only_a), ("B", items.only_b)):
             blocks += _listed_ids(f"only in {side}", ids.to_list(), limit)
     if counts.expected_changed:
-        text = f"{counts.expected_changed} have another expected answer: the truth changed, not only the run"
+        text = f"{counts.expected_changed:,} {'has' if counts.expected_changed == 1 else 'have'} another expected answer: the truth changed, not only the run"
         blocks.append(Line(text, "warning", 1))
     return blocks
 
@@ -96,15 +98,15 @@ def _counts_text(counts: ItemCounts) -> str:
     truth, losses = says_truth(counts), says_losses(counts)
     parts = []
     if truth:
-        parts += [f"{counts.broken} broken", f"{counts.fixed} fixed"]
+        parts += [f"{counts.broken:,} broken", f"{counts.fixed:,} fixed"]
     if losses:
-        parts += [f"{counts.worse} worse", f"{counts.better} better"]
+        parts += [f"{counts.worse:,} worse", f"{counts.better:,} better"]
     if truth or counts.changed:
-        parts.append(f"{counts.changed} changed")
-    parts.append(f"{counts.same} same")
+        parts.append(f"{counts.changed:,} changed")
+    parts.append(f"{counts.same:,} same")
     if counts.not_comparable:
         what = "a loss in both runs" if losses else "an answer to compare"
-        parts.append(f"{counts.not_comparable} without {what}")
+        parts.append(f"{counts.not_comparable:,} without {what}")
     return ", ".join(parts)
 
 
@@ -112,7 +114,7 @@ def _listed_ids(what: str, ids: Sequence[str], limit: int) -> list[Line]:
     if not ids:
         return []
     shown = ids[:_IDS_SHOWN] if limit else ids
-    more = f" and {len(ids) - len(shown)} more" if len(ids) > len(shown) else ""
+    more = f" and {len(ids) - len(shown):,} more" if len(ids) > len(shown) else ""
     return [Line(f"{what}: {', '.join(map(str, shown))}{more}", "plain", 2)]
 
 

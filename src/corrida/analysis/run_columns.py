@@ -17,6 +17,8 @@ HAS = "has"
 """What the folder of a run has, looked up when it is shown: predictions come after the end."""
 TAGS = "tags"
 """All tags of a run in one column of a page; a field of filters is one of them."""
+RESULT = "result"
+"""The primary metric of each run in one column of a page, where runs of several pipelines stand under each other."""
 
 
 def telling_fields(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:

@@ -230,13 +230,14 @@ def _cautions(a: RunRecord, b: RunRecord, items: ItemsDiff | None, data_changes:
     if items is not None and (items.counts.only_a or items.counts.only_b):
         counts = items.counts
         found.append(
-            f"not the same items: {counts.shared} shared, {counts.only_a} only in A, {counts.only_b} only in B; "
+            f"not the same items: {counts.shared:,} shared, {counts.only_a:,} only in A, {counts.only_b:,} only in B; "
             "the metrics are of all items of each run, a tested verdict of the shared ones"
         )
     if items is not None and items.counts.expected_changed:
+        count = items.counts.expected_changed
+        others = "1 item has" if count == 1 else f"{count:,} items have"
         found.append(
-            f"not the same truth: {items.counts.expected_changed} items have another expected answer; "
-            "they are not tested"
+            f"not the same truth: {others} another expected answer; {'it is' if count == 1 else 'they are'} not tested"
         )
     return found
 

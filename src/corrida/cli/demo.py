@@ -62,6 +62,7 @@ def demo(name: str, to: str | None, *, neural: bool, store: str | None) -> int:
         if elsewhere is not None:
             os.environ["CORRIDA_DIR"] = elsewhere
     _say("\n── Your turn" + ("" if place == "." else f" (cd {shlex.quote(place)} first)"))
+    say("  corrida ui --open               # the runs in a browser; corrida[ui]")
     for line in chosen.next_steps:
         say(f"  {line}")
     if kept:

@@ -37,7 +37,7 @@ def run_blocks(run: RunRecord) -> list[Block]:
     blocks += _steps(run)
     if run.item_counts and "count" in run.item_counts:
         counts = ", ".join(f"{count} {name}" for name, count in run.item_counts.items() if name != "count")
-        text = f"{run.item_counts['count']} items" + (f": {counts}" if counts else "")
+        text = f"{run.item_counts.get('count', 0)} items" + (f": {counts}" if counts else "")
         blocks += [Heading("Items"), Line(text, "plain", 1)]
     if run.status != "unreadable":
         blocks += _inputs(run)

@@ -28,6 +28,7 @@ PURPOSES: Final = {
     "neural": "networks of the forecasting pipeline, with torch",
     "risk": "the risk pipeline: scikit-learn, skops",
     "serve": "scoring of files: the API, workers, and the jobs' database",
+    "ui": "the viewer: runs as pages in a browser",
     "search": "the model search: scikit-learn, XGBoost, LightGBM, Optuna",
     "parallel": "tasks in several processes",
     "ray": "tasks on a Ray cluster",

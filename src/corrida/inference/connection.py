@@ -1,4 +1,4 @@
-"""A connection to the API: what uvicorn leaves open is bounded here, so that nobody holds the server's places for nothing.
+"""A connection to a server: what uvicorn leaves open is bounded here, so that nobody holds the server's places for nothing.
 
 A request must begin to make sense within seconds, what comes after an answer that was given early is not awaited for long,
 and only so many connections are open at once. The body of a file has limits of its own; see :mod:`corrida.inference.intake`.
@@ -14,10 +14,6 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from corrida.inference.guard import encode
-from corrida.inference.public_errors import Said, body_of, said_of_status
-from corrida.inference.telemetry import log
 
 HEAD_SECONDS = 10.0
 """How long the head of a request may take to come in."""
@@ -67,25 +63,40 @@ class Connection(H11Protocol):
             self._linger = self.loop.call_later(LINGER_SECONDS, self._end_lingering, cycle)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer to what is no HTTP as the API answers to all errors."""
+        """Answer to what is no HTTP."""
         del msg
-        self._refuse(said_of_status(400))
+        self._refuse(400, "bad_request", "the request cannot be read")
 
-    def _refuse(self, said: Said) -> None:
+    def refusal(self, status: int, code: str, sentence: str) -> tuple[dict[str, str], bytes]:
+        """Return headers and body of an answer to what never became a request: as the API answers to all errors.
+
+        Args:
+            status: of HTTP.
+            code: for programs.
+            sentence: for people.
+        """
+        from corrida.inference.guard import encode
+        from corrida.inference.public_errors import Said, body_of
+        from corrida.inference.telemetry import log
+
         request = uuid.uuid4().hex
-        log("request", request=request, status=said.status, message=said.sentence)
+        log("request", request=request, status=status, message=sentence)
+        headers = {"content-type": "application/json", "x-request-id": request}
+        return headers, encode(body_of(Said(status, code, sentence), request))
+
+    def _refuse(self, status: int, code: str, sentence: str) -> None:
+        own, body = self.refusal(status, code, sentence)
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            body = encode(body_of(said, request))
-            headers = [
-                ("content-type", "application/json"),
-                ("content-length", str(len(body))),
-                ("x-request-id", request),
-                ("x-content-type-options", "nosniff"),
-                ("cache-control", "no-store"),
-                ("connection", "close"),
-            ]
+            headers = {
+                **own,
+                "content-length": str(len(body)),
+                "x-content-type-options": "nosniff",
+                "cache-control": "no-store",
+                "connection": "close",
+            }
+            reason = HTTPStatus(status).phrase
             events: list[Any] = [
-                h11.Response(status_code=said.status, headers=headers, reason=HTTPStatus(said.status).phrase)
+                h11.Response(status_code=status, headers=list(headers.items()), reason=reason)
             ]
             events += [h11.Data(data=body), h11.EndOfMessage()]
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
@@ -97,7 +108,7 @@ class Connection(H11Protocol):
         answered = cycle is None or cycle.response_complete
         if self.conn.their_state is h11.IDLE and answered and not self.transport.is_closing():
             said = f"the head of the request took longer than {HEAD_SECONDS:g} s; send it again"
-            self._refuse(Said(408, "too_slow", said))
+            self._refuse(408, "too_slow", said)
 
     def _end_lingering(self, cycle: object) -> None:
         self._linger = None

@@ -152,9 +152,9 @@ def _span(start: float, rows: Sequence[Any]) -> Span:
 
 
 def failures(database: Database) -> list[Failure]:
-    """Return why the last analyses failed, the latest reason first."""
+    """Return why the last analyses failed, the latest reason first; the names of the files are no part of a reason."""
     query = (
-        sa.select(analyses.c.id, analyses.c.code, analyses.c.message, analyses.c.ended)
+        sa.select(analyses.c.id, analyses.c.code, analyses.c.message, analyses.c.ended, analyses.c.file)
         .where(analyses.c.status == "failed")
         .order_by(analyses.c.ended.desc(), analyses.c.id)
         .limit(_FAILURES)
@@ -162,7 +162,7 @@ def failures(database: Database) -> list[Failure]:
     found: dict[tuple[str, str], Failure] = {}
     with database.reading() as connection:
         for row in connection.execute(query):
-            key = (row.code or "", row.message or "")
+            key = (row.code or "", (row.message or "").removeprefix(f"{row.file}: "))
             known = found.get(key)
             found[key] = (
                 Failure(*key, 1, row.id, row.ended or 0.0)
@@ -212,12 +212,18 @@ def shadow_pairs(database: Database) -> list[ShadowPair]:
     with database.reading() as connection:
         if not _has(connection, shadows):
             return []
-        query = sa.select(
-            shadows.c.reference, shadows.c.run_id, shadows.c.status, sa.func.count().label("found"),
-            sa.func.coalesce(sa.func.sum(shadows.c.rows), 0).label("rows"),
-            sa.func.coalesce(sa.func.sum(shadows.c.differ), 0).label("differ"),
-            sa.func.max(shadows.c.message).label("message"),
-        ).group_by(shadows.c.reference, shadows.c.run_id, shadows.c.status)  # fmt: skip
+        # The file of an analysis that failed is never compared, so nothing waits for it.
+        query = (
+            sa.select(
+                shadows.c.reference, shadows.c.run_id, shadows.c.status, sa.func.count().label("found"),
+                sa.func.coalesce(sa.func.sum(shadows.c.rows), 0).label("rows"),
+                sa.func.coalesce(sa.func.sum(shadows.c.differ), 0).label("differ"),
+                sa.func.max(shadows.c.message).label("message"),
+            )
+            .join(analyses, analyses.c.id == shadows.c.analysis)
+            .where(shadows.c.ended.is_not(None) | (analyses.c.status == "processed"))
+            .group_by(shadows.c.reference, shadows.c.run_id, shadows.c.status)
+        )  # fmt: skip
         rows = connection.execute(query).all()
     found: dict[tuple[str, str | None], ShadowPair] = {}
     for row in rows:

@@ -81,7 +81,7 @@ def read_annotations(run_dir: Path) -> list[dict[str, Any]]:
     A file that cannot be read holds nothing, so that one run does not stop the list of all; ``verify`` names it.
     """
     try:
-        return read_lines(run_dir / layout.ANNOTATIONS)
+        return read_lines(run_dir / layout.ANNOTATIONS, follow=False)
     except OSError:
         return []
 

@@ -208,7 +208,7 @@ class Catalog:
     def _folders(self) -> set[str]:
         try:
             with os.scandir(self._root) as entries:
-                return {e.name for e in entries if is_run_id(e.name) and e.is_dir()}
+                return {e.name for e in entries if is_run_id(e.name) and _is_folder(e)}
         except OSError as error:
             raise StoreError(f"the store {self._root.name} cannot be read: {error.strerror}") from None
 
@@ -478,6 +478,14 @@ class Catalog:
         """Return the lines of index.json, in the order of the runs."""
         sql = "SELECT line FROM runs WHERE line IS NOT NULL ORDER BY ord, id"
         return self._healing(lambda: [row[0] for row in self._db.execute(sql)])
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or leads to one; a link in a circle leads to none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _integer(value: int | None) -> int | float | None:

@@ -14,6 +14,9 @@ MAX_BYTES = 32 * 1024 * 1024
 # Deeper than any configuration made by a person, and far from Python's own limit of nested calls.
 MAX_DEPTH = 100
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_MAX_MERGED = 100_000
+_MAX_DIGITS = 4_000  # Python reads no longer ones, and those to the base of 60 in quadratic time
+_YAML = "tag:yaml.org,2002:"
 
 
 class Unreadable(ValueError):
@@ -77,14 +80,17 @@ def read_document(path: str, data: bytes) -> Any:
 
 def is_deeper_than(document: Any, levels: int) -> bool:
     """Tell whether lists and mappings are nested in more than ``levels`` levels."""
-    level = [document]
+    level = [document] if isinstance(document, dict | list) else []
     for _ in range(levels + 1):
-        level = [
-            below
-            for value in level
-            if isinstance(value, dict | list)
-            for below in (value.values() if isinstance(value, dict) else value)
-        ]
+        # Aliases of YAML put one list in many places: looking at it once a level is enough.
+        level = list(
+            {
+                id(below): below
+                for value in level
+                for below in (value.values() if isinstance(value, dict) else value)
+                if isinstance(below, dict | list)
+            }.values()
+        )
         if not level:
             return False
     return True
@@ -151,7 +157,7 @@ def _read_yaml(text: str) -> Any:
             node = loader.get_single_node()
             if node is None:
                 return None
-            _refuse_repeated_yaml_keys(node)
+            _refuse_bad_yaml(node)
             return loader.construct_document(node)
         finally:
             loader.dispose()
@@ -191,12 +197,19 @@ def _may_be_deep(text: str) -> bool:
     return False
 
 
-def _refuse_repeated_yaml_keys(root: Any) -> None:
-    """Raise when one mapping of a YAML node tree names a key twice; the loader would keep only the last."""
+def _refuse_bad_yaml(root: Any) -> None:
+    """Raise when one mapping of a YAML node tree names a key twice, where the loader would keep only the last.
+
+    Likewise when the loader would not come to an end: over merges of merges, or a number of very many digits.
+    """
     waiting, visited = [root], set()
+    merging = []
     while waiting:
         node = waiting.pop()
-        if id(node) in visited or isinstance(node.value, str):
+        if isinstance(node.value, str):
+            _refuse_long_number(node)
+            continue
+        if id(node) in visited:
             continue
         visited.add(id(node))
         if node.id == "sequence":
@@ -205,7 +218,9 @@ def _refuse_repeated_yaml_keys(root: Any) -> None:
         seen: set[tuple[str, str]] = set()
         for key, value in node.value:
             waiting += (key, value)
-            if isinstance(key.value, str) and key.tag != "tag:yaml.org,2002:merge":
+            if key.tag == f"{_YAML}merge":
+                merging.append(node)
+            elif isinstance(key.value, str):
                 name = (key.tag, key.value)
                 if name in seen:
                     raise Unreadable(
@@ -213,6 +228,31 @@ def _refuse_repeated_yaml_keys(root: Any) -> None:
                         f"line {key.start_mark.line + 1}",
                     )
                 seen.add(name)
+    _refuse_growing_merges(merging)
+
+
+def _refuse_long_number(node: Any) -> None:
+    if len(node.value) > _MAX_DIGITS and node.tag in {f"{_YAML}int", f"{_YAML}float"}:
+        raise Unreadable(f"a number of more than {_MAX_DIGITS} digits", f"line {node.start_mark.line + 1}")
+
+
+def _refuse_growing_merges(nodes: Iterable[Any]) -> None:
+    counted: dict[int, int] = {}
+    if sum(_merged(node, counted) for node in nodes) > _MAX_MERGED:
+        raise Unreadable(f"merges (<<) that bring more than {_MAX_MERGED:,} entries")
+
+
+def _merged(node: Any, counted: dict[int, int]) -> int:
+    """Return how many entries a mapping has once what it merges is put in; of several, all together."""
+    if id(node) in counted or isinstance(node.value, str):
+        return counted.get(id(node), 0)
+    counted[id(node)] = 0  # while it is counted: it may merge itself
+    if node.id == "sequence":
+        total = sum(_merged(part, counted) for part in node.value)
+    else:
+        total = sum(_merged(value, counted) if key.tag == f"{_YAML}merge" else 1 for key, value in node.value)
+    counted[id(node)] = total
+    return total
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

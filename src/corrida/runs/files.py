@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ StrPath = str | os.PathLike[str]
 """A path; what a run does for each of its files takes and makes text, since objects cost as much as the calls."""
 
 _CHUNK = 1 << 20
+_MOST = 1 << 30  # far more than any document about a run
 
 
 class Digest(NamedTuple):
@@ -158,10 +160,64 @@ def append_line(path: Path, record: Any, *, durable: bool = True) -> None:
         os.close(fd)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def open_plain(path: StrPath, *, follow: bool = False) -> tuple[int, os.stat_result]:
+    """Open a plain file for reading, and nothing else.
+
+    A link may lead anywhere, a pipe would keep us waiting, and a device has no end.
+
+    Args:
+        path: the file.
+        follow: it may be a link to a plain file.
+
+    Returns:
+        The descriptor, which the caller closes, and what the system says of the file.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    try:
+        way = 0 if follow else os.O_NOFOLLOW
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | way)
+    except OSError as error:
+        if error.errno == errno.ELOOP and not follow:
+            raise OSError(errno.ELOOP, "it is a link") from None
+        raise
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(fd)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        raise OSError(errno.EINVAL, "it is no plain file")
+    return fd, found
+
+
+def read_plain(path: StrPath, most: int = _MOST, *, follow: bool = False) -> tuple[bytes, os.stat_result]:
+    """Return the content of a plain file, and what the system says of it.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        follow: it may be a link to a plain file.
+
+    Raises:
+        OSError: it cannot be read, is no plain file, or is larger.
+    """
+    fd, found = open_plain(path, follow=follow)
+    try:
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, f"it has more than {most >> 20} MiB")
+        parts = [os.read(fd, found.st_size + 1)]
+        while parts[-1]:
+            parts.append(os.read(fd, _CHUNK))
+    finally:
+        os.close(fd)
+    return b"".join(parts), found
+
+
+def read_lines(path: Path, *, follow: bool = True) -> list[dict[str, Any]]:
     """Read a file of JSON lines, leaving out lines that were cut off; no file means no lines."""
     try:
-        data = path.read_bytes()
+        data, _ = read_plain(path, follow=follow)
     except FileNotFoundError:
         return []
     rows: list[dict[str, Any]] = []
@@ -207,9 +263,14 @@ def digest_file(path: StrPath, *, durable: bool = False) -> Digest:
 
 
 def digest_entry(path: StrPath) -> Digest:
-    """Return the digest of a file of a run folder; that of a link is of where it points, not of what is there."""
+    """Return the digest of a file of a run folder; that of a link is of where it points, not of what is there.
+
+    Raises:
+        OSError: it cannot be read, or is neither.
+    """
     if os.path.islink(path):  # noqa: PTH114
         return digest_link(path)
+    os.close(open_plain(path)[0])
     return digest_file(path)
 
 

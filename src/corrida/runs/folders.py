@@ -13,6 +13,7 @@ from corrida.errors import CorridaError, DamagedRun
 from corrida.runs import layout
 from corrida.runs.additions import with_additions
 from corrida.runs.annotations import merge_tags, notes_of, read_annotations, timestamp
+from corrida.runs.files import read_plain
 from corrida.runs.plain import plain
 from corrida.runs.run_file import SEALED, Failure, RunFile, RunHeader, Status, decode_run_file, derive_status
 
@@ -62,9 +63,9 @@ def read_folder(root: Path, run_id: str, seen: str, now: float) -> Found | None:
     folder = root / run_id
     content: RunFile | None = None
     try:
-        with open(f"{folder}/{layout.RUN}", "rb", buffering=0) as file:  # noqa: PTH123
-            heartbeat = os.fstat(file.fileno()).st_mtime
-            content = decode_run_file(run_id, file.readall())
+        data, found = read_plain(f"{folder}/{layout.RUN}", follow=True)
+        heartbeat = found.st_mtime
+        content = decode_run_file(run_id, data)
     except FileNotFoundError:
         if not is_half_born(folder):
             return None
@@ -114,6 +115,8 @@ def _placeholder(folder: Path, status: Status, error: Failure | None) -> RunHead
 
 def is_half_born(folder: Path) -> bool:
     """Tell whether a folder without run.json is a run whose process was killed at its very start."""
+    if folder.is_symlink():
+        return False
     try:
         names = [entry.name for entry in folder.iterdir()]
     except OSError:

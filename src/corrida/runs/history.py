@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 
 from corrida.errors import InvalidMetric
 from corrida.runs.additions import added_calls
-from corrida.runs.files import explained, write_all
+from corrida.runs.files import explained, read_plain, write_all
 from corrida.runs.numbers import json_number, metrics_from_file
 from corrida.runs.plain import JSON_ERRORS
 
@@ -181,7 +182,7 @@ def read_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
 
 def _logged_calls(path: Path) -> Iterator[tuple[int, float, dict[str, float]]]:
     try:
-        data = path.read_bytes()
+        data, _ = read_plain(path, sys.maxsize)
     except OSError:
         return
     decode = msgspec.json.Decoder(HistoryLine).decode

@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from corrida.errors import DamagedRun, InvalidData
 from corrida.runs import layout
-from corrida.runs.files import explained, write_all
-from corrida.runs.plain import JSON_ERRORS, encode_json, plain
+from corrida.runs.files import explained, read_lines, write_all
+from corrida.runs.plain import encode_json, plain
 from corrida.runs.tables import as_text, frame_from_rows, is_frame, to_polars, write_parquet
 
 if TYPE_CHECKING:
@@ -199,16 +198,12 @@ def _read_parts(parts: Path) -> pl.DataFrame:
 
     frames = []
     for part in sorted(parts.iterdir(), key=lambda p: (len(p.name.split(".")[0]), p.name)):
+        if not stat.S_ISREG(part.lstat().st_mode):
+            continue
         if part.suffix == ".parquet" and not part.name.startswith("."):
             frames.append(pl.read_parquet(part))
         elif part.suffix == ".jsonl":
-            rows = []
-            for line in part.read_bytes().split(b"\n"):
-                try:
-                    rows.append(msgspec.json.decode(line, type=dict[str, Any]))
-                except JSON_ERRORS:
-                    continue  # the end of the file, or a line that a kill cut off
-            frames.append(frame_from_rows(rows))
+            frames.append(frame_from_rows(read_lines(part, follow=False)))
     frames = [f for f in frames if f.width]
     if not frames:
         return pl.DataFrame(schema={"item_id": pl.String})
@@ -250,6 +245,26 @@ def _normalise(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(casts)
 
 
+def items_file(run_dir: Path) -> Path | None:
+    """Return the table of the items of an ended run; None where there is none.
+
+    Raises:
+        DamagedRun: something else is in its place; a link may lead anywhere, and a pipe has no end.
+        OSError: the folder cannot be looked at.
+    """
+    path = run_dir / layout.ITEMS
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(mode):
+        raise DamagedRun(
+            f"the items of the run {run_dir.name} cannot be read ({layout.ITEMS} is no file of its own); "
+            f"`corrida verify {run_dir.name}` says more"
+        )
+    return path
+
+
 def read_items(run_dir: Path) -> pl.DataFrame:
     """Return the per-item table of a run, also of one that runs or crashed; no columns without items.
 
@@ -258,12 +273,12 @@ def read_items(run_dir: Path) -> pl.DataFrame:
     """
     import polars as pl
 
-    path = run_dir / layout.ITEMS
     parts = run_dir / layout.ITEM_PARTS
     try:
-        if path.exists():
+        path = items_file(run_dir)
+        if path is not None:
             return pl.read_parquet(path)
-        if not parts.exists():
+        if not parts.is_dir() or parts.is_symlink():
             return pl.DataFrame()
         frame = _read_parts(parts)
         return frame.filter(frame["item_id"].is_first_distinct())

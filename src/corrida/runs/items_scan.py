@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from corrida.errors import DamagedRun
 from corrida.runs import layout
-from corrida.runs.items import read_items
+from corrida.runs.items import items_file, read_items
 from corrida.runs.tables import as_text
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def scan_items(
     schemas: dict[tuple[tuple[str, str], ...], dict[str, pl.DataType]] = {}
     parts: list[tuple[pl.LazyFrame, dict[str, pl.DataType]]] = []
     for folder in folders:
-        file = folder / layout.ITEMS
         try:
-            if file.exists():
+            file = items_file(folder)
+            if file is not None:
                 schema = dict(pl.read_parquet_schema(file))
                 if "item_id" not in schema:
                     found.damaged[folder.name] = f"the items of the run {folder.name} have no column item_id"

@@ -15,7 +15,7 @@ def format_number(value: float) -> str:
         return str(int(value))
     if abs(value) >= 1e6 or abs(value) < 1e-4:
         return f"{value:.4g}"
-    return f"{value:.4f}".rstrip("0") if abs(value) < 1000 else f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.{4 if abs(value) < 1000 else 2}f}".rstrip("0").rstrip(".")
 
 
 NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})

@@ -25,6 +25,7 @@ from corrida.runs.files import (
     explained,
     fsync_dir,
     place_new,
+    read_plain,
     temporary_name,
     write_new,
 )
@@ -232,7 +233,7 @@ def read_prediction(run_dir: Path, prediction_id: str) -> PredictionFile:
     """
     name = f"{layout.PREDICTIONS_DIR}/{prediction_id}.json"
     try:
-        data = (run_dir / name).read_bytes()
+        data, _ = read_plain(run_dir / name)
         found = msgspec.json.decode(data, type=PredictionFile)
     except OSError as error:
         raise DamagedRun(f"{run_dir.name}/{name} cannot be read: {error.strerror}") from None

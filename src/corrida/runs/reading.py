@@ -12,6 +12,7 @@ from corrida.errors import RunNotFound
 from corrida.runs import layout
 from corrida.runs.additions import with_additions
 from corrida.runs.annotations import merge_tags, notes_of, read_annotations
+from corrida.runs.files import read_plain
 from corrida.runs.numbers import metrics_from_file
 from corrida.runs.plain import JSON_ERRORS
 from corrida.runs.record import RunRecord
@@ -62,7 +63,7 @@ def _metrics_of_unfinished(folder: Path, header: RunHeader) -> dict[str, float]:
 
         return latest_values(folder / layout.HISTORY)
     try:
-        data = (folder / layout.METRICS).read_bytes()
+        data, _ = read_plain(folder / layout.METRICS)
         return metrics_from_file(msgspec.json.decode(data, type=dict[str, float | str]))
     except (OSError, *JSON_ERRORS):
         return {}

@@ -12,7 +12,7 @@ import msgspec
 from corrida.errors import ArtifactNotFound, DamagedRun
 from corrida.runs import layout
 from corrida.runs.annotations import Note  # noqa: TC001 - msgspec reads the annotations
-from corrida.runs.files import digest_bytes, digest_entry, explained, safe_join
+from corrida.runs.files import digest_bytes, digest_entry, explained, read_plain, safe_join
 from corrida.runs.numbers import format_number, json_number
 from corrida.runs.plain import JSON_ERRORS, printable, text
 from corrida.runs.run_file import SEALED, RunFile, RunHeader, StoredFile, read_run_file
@@ -79,7 +79,8 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
         if stored is not None:
             path = self.dir / layout.ITEMS
             with explained(f"reading the items of the run {self.id}"):
-                if not path.is_file() or digest_entry(path) != (stored.size, stored.sha256):
+                same = path.is_file() and path.stat().st_size == stored.size
+                if not same or digest_entry(path) != (stored.size, stored.sha256):
                     state = "was altered since the run" if path.exists() else "is no longer there"
                     raise DamagedRun(
                         f"the items of the run {self.id} cannot be read ({layout.ITEMS} {state}); "
@@ -123,7 +124,7 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
                     f"{layout.CONFIG_DIR}/; `corrida verify {self.id}` says more"
                 )
             try:
-                data = safe_join(self.dir, copy.file).read_bytes()
+                data, _ = read_plain(safe_join(self.dir, copy.file))
             except OSError:
                 raise DamagedRun(
                     f"run {self.id} lacks its configuration {copy.file}; `corrida verify {self.id}` says more"
@@ -142,13 +143,15 @@ class RunRecord(RunHeader, frozen=True, kw_only=True, eq=False):
             DamagedRun: it cannot be read, or is not what corrida writes.
         """
         try:
-            data = (self.dir / layout.MANIFEST).read_bytes()
+            data, _ = read_plain(self.dir / layout.MANIFEST)
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise DamagedRun(f"run {self.id}: {layout.MANIFEST} cannot be read: {error.strerror}") from None
         try:
             msgspec.json.decode(data, type=_Manifest)
             return msgspec.json.decode(data, type=dict[str, Any])
-        except (OSError, *JSON_ERRORS) as error:
+        except JSON_ERRORS as error:
             raise DamagedRun(f"run {self.id}: {layout.MANIFEST} cannot be read: {error}") from None
 
     def path(self, name: str) -> Path:

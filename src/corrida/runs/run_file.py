@@ -11,7 +11,7 @@ import msgspec
 
 from corrida.errors import DamagedRun, NewerFormat, RunNotFound
 from corrida.runs import layout
-from corrida.runs.files import digest_bytes
+from corrida.runs.files import digest_bytes, read_plain
 from corrida.runs.liveness import Process, is_alive
 from corrida.runs.numbers import NOT_FINITE
 from corrida.runs.plain import JSON_ERRORS, encode_json
@@ -224,7 +224,7 @@ def read_run_file(run_dir: Path) -> RunFile:
         DamagedRun, NewerFormat: it cannot be read.
     """
     try:
-        data = (run_dir / layout.RUN).read_bytes()
+        data, _ = read_plain(run_dir / layout.RUN, follow=True)
     except (FileNotFoundError, NotADirectoryError):
         raise RunNotFound(
             f"there is no run {run_dir.name}; `corrida list` shows those that are there"
@@ -254,7 +254,7 @@ def decode_run_file(run_id: str, data: bytes) -> RunFile:
             "restore it from a copy, or move the folder away with `corrida rm`"
         ) from None
     _refuse_newer(run_id, content.format_version)
-    if max(abs(content.order), abs(content.seed or 0)) >= 2**64:
+    if abs(content.order) >= 2**63 or abs(content.seed or 0) >= 2**64:
         raise DamagedRun(f"run {run_id}: {layout.RUN} holds a number of more than 64 bits")
     for name, value in content.metrics.items():
         if isinstance(value, str) and value not in NOT_FINITE:

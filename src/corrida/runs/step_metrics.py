@@ -15,6 +15,7 @@ import msgspec
 
 from corrida.runs import layout
 from corrida.runs.additions import added_calls
+from corrida.runs.files import open_plain
 from corrida.runs.history import GREATEST_STEP, LATEST_TIME, HistoryLine
 from corrida.runs.plain import JSON_ERRORS
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _PART = 5_000
+_READ = 1 << 26  # bytes; no line is longer
 _MOST_CALLS = 3_000_000
 """Logging calls that are kept in memory, of all runs together; the run that is looked at is kept whatever it has."""
 
@@ -76,24 +78,26 @@ class StepMetrics:
         with self._lock:
             added = _state(self._dir / layout.ANNOTATIONS)
             try:
-                file = open(self._dir / layout.HISTORY, "rb", buffering=0)  # noqa: PTH123, SIM115
+                fd, status = open_plain(self._dir / layout.HISTORY)
             except OSError:
                 if self._file is not None or added != self._added:
                     self._forget()
             else:
-                with file:
-                    status = os.fstat(file.fileno())
+                try:
                     if status.st_ino != self._file or status.st_size < self._offset or added != self._added:
                         self._forget()
                     self._file = status.st_ino
-                    file.seek(self._offset)
-                    self._take(file.readall())
+                    while self._take(os.pread(fd, min(_READ, status.st_size - self._offset), self._offset)):
+                        pass
+                finally:
+                    os.close(fd)
             if added != self._added:
                 self._added = added
                 for step, time, metrics in added_calls(self._dir):
                     self._add(step, time, metrics)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> bool:
+        """Add the lines that are whole, and tell whether there were any."""
         whole = data.rfind(b"\n") + 1
         lines = [line for line in data[:whole].split(b"\n") if line]
         for start in range(0, len(lines), _PART):
@@ -104,6 +108,7 @@ class StepMetrics:
                 calls = [call for line in part for call in _call(line)]
             self._take_part([c for c in calls if abs(c.step) < GREATEST_STEP and abs(c.time) < LATEST_TIME])
         self._offset += whole
+        return whole > 0
 
     def _take_part(self, calls: Sequence[HistoryLine]) -> None:
         """Add calls; those that all log the same metrics a column at a time, which is most often so."""

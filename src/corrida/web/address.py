@@ -80,7 +80,8 @@ def tag_condition(name: str, value: str) -> str | None:
 
 def page_number(text: str) -> int:
     """Return a page from 1; 1 for what is no page."""
-    return min(int(text), MOST_PAGES) if text.isascii() and text.isdigit() and int(text) > 0 else 1
+    number = int(text[:20]) if text.isascii() and text.isdigit() else 1
+    return min(max(number, 1), MOST_PAGES)
 
 
 def compare_address(base: str, run_ids: Sequence[str]) -> str:

@@ -114,6 +114,7 @@ def _page(site: Site, request: Request, *, problem: str = "", status: int = 200)
         ]
         if site.write
         else [],
+        "any_run": site.store.catalog.count() > 0,
         "serving_alias": site.project.settings.serve.alias,
     }
     return site.pages.page(request, "aliases", content, here="aliases", status=status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from corrida.analysis.run_columns import HAS, TAGS
+from corrida.analysis.run_columns import HAS, RESULT, TAGS
 from corrida.web.address import quoted
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from corrida.web.address import RunsState
 
 _OWN = (
-    "id", "pipeline", "status", "created", "finished", "duration", "source", "description", "notes", TAGS, HAS, "seed",
+    "id", "pipeline", "status", "created", "finished", "duration", RESULT, "source", "description", "notes", TAGS, HAS, "seed",
     "parent", "resumed_from", "git.commit", "git.branch",
 )  # fmt: skip
 _GROUPS = {"metrics": "Metrics", "params": "Parameters", "tags": "Tags", "findings": "Findings"}

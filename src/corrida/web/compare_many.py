@@ -90,7 +90,8 @@ def show(site: Site, request: Request, state: CompareState) -> Response:
             comparisons.append(None)
             continue
         comparisons.append(comparison)
-        flips = "" if comparison.items is None else flips_sentence(comparison.items.counts)
+        items = comparison.items
+        flips = flips_sentence(items.counts) if items is not None and items.counts.shared else ""
         candidates.append(Candidate(run, verdict_parts(comparison.verdict), flips, config_lines(comparison)))
     decides = next((c.verdict.metric for c in comparisons if c), None)
     rows = _rows(baseline, others, comparisons, decides)
@@ -104,6 +105,7 @@ def show(site: Site, request: Request, state: CompareState) -> Response:
         "left": max(0, len(rows) - shown),
         "names": list(dict.fromkeys(name for run in runs for name in run.metrics)),
         "decides": decides,
+        "alone": sum(c is not None and c.verdict.method is not None for c in comparisons),
     }
     return site.pages.page(request, "compare_many", content, here="runs")
 
@@ -149,7 +151,9 @@ def _cell(metric: MetricChange, *, tested: bool) -> Cell:
     if metric.difference is None:
         return Cell(_number(metric.b))
     word = side_of(metric, tested=tested)
-    sure = word in {"better", "worse"}
+    sure = metric.tested is not None and word in {"better", "worse"}
+    if not tested and word:
+        word = f"the {word} way"  # whether it is more than chance was not tested
     interval = "" if metric.low is None or metric.high is None else format_interval(metric.low, metric.high)
     return Cell(
         _number(metric.b),

@@ -17,19 +17,22 @@ from corrida.web.compare_state import ALL, CompareState
 from corrida.web.comparisons import Compared, sliced_by
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
 
     from corrida.analysis.blocks import Block
     from corrida.analysis.compare import Comparison
     from corrida.analysis.config_sides import Row
+    from corrida.analysis.pages import Figure
     from corrida.analysis.slices import Slices
     from corrida.runs.record import RunRecord
     from corrida.web.viewer import Site
 
 _MOST_RAW = 2_000_000
 _SEGMENTS = 12
+_SEEN = 1 / 200
+"""A band of a smaller share of the items is thinner than a line: the figure would show that nothing happened."""
 
 
 class ConfigFile(NamedTuple):
@@ -72,8 +75,16 @@ def show(site: Site, request: Request) -> Response:
     except CorridaError as error:
         # The runs stay in view, so that another one or another metric can be chosen.
         status = 400 if isinstance(error, BadInput) else 404 if isinstance(error, NotFound) else 500
-        content["error"] = str(error)
+        content |= _askable(state, a, b) | {"error": str(error)}
     return site.pages.page(request, "compare", content, here="runs", status=status)
+
+
+def _askable(state: CompareState, a: RunRecord, b: RunRecord) -> dict[str, Any]:
+    """Return what can be asked of two runs whose comparison failed."""
+    names = list(dict.fromkeys([*b.metrics, *a.metrics]))
+    primary = b.primary_metric or a.primary_metric
+    decides = state.metric if state.metric in names else primary.name if primary else ""
+    return {"names": names, "decides": decides}
 
 
 def html(site: Site, request: Request) -> Response:
@@ -125,19 +136,23 @@ def _content(site: Site, state: CompareState, a: RunRecord, b: RunRecord) -> dic
     items = comparison.items
     page = items_page(comparison, state.items, state.find, state.page)
     same = sum(file.status == "same" for file in comparison.configs.files)
+    shared = 0 if items is None else items.counts.shared
     return {
         "address": item_address,
         "verdicts": verdicts,
-        "flips": "" if items is None else flips_sentence(items.counts),
+        "unfinished": unfinished(comparison),
+        "flips": flips_sentence(items.counts) if items is not None and shared else "",
         "files": _files(comparison, state),
         "params": other_params(comparison),
         "same_files": same,
         **_metrics(comparison, everything=state.metrics == ALL),
         "names": [change.name for change in comparison.metrics],
         "decides": comparison.verdict.metric,
+        "untested": _untested(comparison),
         **_slices(comparison.slices, everything=state.segments == ALL),
-        "figures": figures,
-        "counts": item_counts(comparison),
+        "figures": _telling(figures, comparison),
+        "counts": item_counts(comparison)[0 if shared or items is None else 1 :],
+        "shared": shared,
         "chips": [] if items is None else chips(items),
         "page": page,
         "first": (state.page - 1) * PAGE + 1,
@@ -145,6 +160,31 @@ def _content(site: Site, state: CompareState, a: RunRecord, b: RunRecord) -> dic
         "circumstances": _without_heading(circumstance_blocks(comparison, only_changed=False)),
         "downloads": f"?{urlencode([('run', a.id), ('run', b.id), *_chosen(state)])}",
     }
+
+
+def unfinished(comparison: Comparison) -> list[str]:
+    """Say which of the runs did not come to its end: that belongs beside the verdict."""
+    return [one.text for one in comparison.circumstances if one.kind == "status"]
+
+
+def _untested(comparison: Comparison) -> str:
+    """Say what the table of the metrics does not tell, where none of them was tested."""
+    if not comparison.metrics or any(change.tested for change in comparison.metrics):
+        return ""
+    if any(verdict.method for verdict in comparison.verdicts or (comparison.verdict,)):
+        return "As the runs logged them; what was tested stands above."
+    return "None of them was tested: this is which way each went, not whether that is more than chance."
+
+
+def _telling(figures: Mapping[str, Figure | None], comparison: Comparison) -> dict[str, Figure | None]:
+    """Return the figures without those in which nothing can be seen."""
+    items = comparison.items
+    if items is None:
+        return dict(figures)
+    moved = items.differing.height
+    blank = {"Items"} if moved < _SEEN * items.counts.shared else set()
+    blank |= set() if moved else {"Items", "Slices"}
+    return {name: None if name in blank else figure for name, figure in figures.items()}
 
 
 def _metrics(comparison: Comparison, *, everything: bool) -> dict[str, Any]:

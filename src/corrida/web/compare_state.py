@@ -28,6 +28,7 @@ class CompareState(NamedTuple):
         find: text that an item must hold.
         page: of the items, from 1.
         raw: configuration files that are shown as they are written.
+        open: ids of items that are shown whole; they belong to one list of items.
     """
 
     runs: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class CompareState(NamedTuple):
     find: str = ""
     page: int = 1
     raw: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, query: QueryParams) -> Self:
@@ -55,15 +57,16 @@ class CompareState(NamedTuple):
             query.get("find", "").strip(),
             page_number(query.get("page", "")),
             tuple(query.getlist("raw")),
+            tuple(query.getlist("open")),
         )
 
     def address(self, **changes: Any) -> str:
-        """Return the query of this state with changes; another page than the first only when it is named."""
-        state = self._replace(**{"page": 1, **changes})
+        """Return the query of this state with changes; another page than the first, and what is open, only when named."""
+        state = self._replace(**{"page": 1, "open": (), **changes})
         pairs = [("run", run) for run in state.runs]
         values = {name: getattr(state, name) for name in _ONE_VALUE}
         pairs += [(n, str(v)) for n, v in values.items() if v and not (n == "page" and v == 1)]
-        pairs += [("raw", path) for path in state.raw]
+        pairs += [("raw", path) for path in state.raw] + [("open", item) for item in state.open]
         return f"?{urlencode(pairs)}"
 
     def only(self, *runs: str) -> str:
@@ -82,4 +85,4 @@ class CompareState(NamedTuple):
         """Return the query in which a file is shown as it is written, or no longer."""
         kept = tuple(p for p in self.raw if p != path)
         raw = kept if path in self.raw else (*self.raw, path)
-        return self.address(raw=raw, page=self.page)
+        return self.address(raw=raw, page=self.page, open=self.open)

@@ -107,7 +107,7 @@ def sliced_by(a: RunRecord, b: RunRecord, asked: str) -> tuple[str, ...]:
         if not names:
             raise BadInput("slices names no column; write columns with ; between them, or auto")
         return names
-    counts = [run.item_counts["count"] if run.item_counts else 0 for run in (a, b)]
+    counts = [(run.item_counts or {}).get("count", 0) for run in (a, b)]
     return ("auto",) if min(counts) > 0 and max(counts) <= SLICED_UP_TO else ()
 
 

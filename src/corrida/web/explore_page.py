@@ -86,17 +86,17 @@ def figures(site: Site, request: Request) -> Response:
     charts: dict[str, Any] = {}
     ids = [run.id for run in seen.runs]
     if seen.x is not None and seen.y is not None:
-        charts["scatter"] = scatter_chart(ids, seen.x, seen.y, log=state.log)
+        unfinished = {run.id for run in seen.runs if run.status != "finished"}
+        charts["scatter"] = scatter_chart(ids, seen.x, seen.y, log=state.log, unfinished=unfinished)
     if seen.y is not None and seen.y.kind == "number":
         changes = {step.run.id: step.lines for step in _steps(site, seen.runs)}
         values = [value if isinstance(value, float) else None for value in seen.y.values]
         name = seen.y.name.removeprefix("metrics.")
         charts["time"] = over_time_chart(name, seen.runs[::-1], values[::-1], changes)
+    beside = {f.name: f for f in (seen.x, seen.y) if f is not None and f not in seen.axes}
     content = {
-        "axes": [
-            {"name": f.name, "kind": f.kind, "domain": f.domain, "log": f.name in state.log and f.positive}
-            for f in seen.axes
-        ],
+        "axes": [_told(f, state) for f in seen.axes],
+        "beside": [_told(f, state) for f in beside.values()],
         "x": seen.x and seen.x.name,
         "y": seen.y and seen.y.name,
         "colour": seen.y and seen.y.kind == "number" and seen.y.name,
@@ -109,6 +109,11 @@ def figures(site: Site, request: Request) -> Response:
     }
     headers = {"cache-control": "no-cache"}
     return Response(msgspec.json.encode(content), media_type="application/json", headers=headers)
+
+
+def _told(field: Field, state: ExploreState) -> dict[str, Any]:
+    log = field.name in state.log and field.positive
+    return {"name": field.name, "kind": field.kind, "domain": field.domain, "log": log}
 
 
 def _look(site: Site, state: ExploreState) -> tuple[ExploreState, Seen]:

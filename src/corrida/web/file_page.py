@@ -9,10 +9,13 @@ from urllib.parse import quote
 import msgspec
 
 from corrida.errors import InvalidData
+from corrida.runs.documents import read_document
 from corrida.runs.plain import JSON_ERRORS, printable, text
 from corrida.web.address import page_number
+from corrida.web.aligned import column_gaps
 from corrida.web.folded import folded
 from corrida.web.guard import POLICY
+from corrida.web.pages import value as shown
 from corrida.web.run_files import kind_of, opened
 from corrida.web.run_head import find_run, run_head
 
@@ -62,7 +65,9 @@ def _view(site: Site, run: RunRecord, name: str, kind: str, fd: int, size: int, 
         from corrida.web.file_table import ROWS, read_page
 
         table = read_page(run, name, fd, page)
-        return {"table": table, "first": (page - 1) * ROWS + 1}
+        cells = [[shown(cell) for cell in row] for row in table.rows]
+        gaps = column_gaps(cells, [number for _, _, number in table.columns])
+        return {"table": table, "first": (page - 1) * ROWS + 1, "gaps": gaps}
     if kind == "markdown":
         from corrida.web.markdown import MOST_BYTES, render_markdown
 
@@ -97,11 +102,9 @@ def _json_tree(data: bytes) -> Markup | None:
 
 
 def _yaml_tree(data: bytes) -> Markup | None:
-    import yaml
-
     try:
-        return folded(yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506 - a safe one
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError):
+        return folded(read_document("document.yaml", data))
+    except (ValueError, RecursionError):
         return None
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corrida.errors import InvalidData
 from corrida.runs.files import digest_bytes, digest_file
 from corrida.runs.run_file import SEALED
+from corrida.web.pages import size_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,7 +19,11 @@ if TYPE_CHECKING:
 
 ROWS = 100
 _MOST_COLUMNS = 60
-_COUNTED = 1_000_000_000
+_MOST_NAMES = 20_000
+_LONGEST = 300
+_HEAD = 1_000_000
+_READ = 128_000_000
+_UNPACKED = 256_000_000
 _WHOLE = 256_000_000
 
 
@@ -26,16 +33,18 @@ class TablePage(NamedTuple):
     Attributes:
         columns: name, type and whether it holds numbers.
         rows: as many cells each.
-        total: rows of the whole table; None where counting takes too long.
+        total: rows of the table.
         left_out: columns that are not shown.
         more: whether there is another page.
+        cut: whether the file has more rows than the table, which is its beginning.
     """
 
     columns: list[tuple[str, str, bool]]
     rows: list[list[Any]]
-    total: int | None
+    total: int
     left_out: int
     more: bool
+    cut: bool
 
 
 def read_page(run: RunRecord, name: str, fd: int, page: int) -> TablePage:
@@ -69,21 +78,50 @@ def read_page(run: RunRecord, name: str, fd: int, page: int) -> TablePage:
 def _parquet(fd: int, first: int) -> TablePage:
     import polars as pl
 
-    lazy = pl.scan_parquet(f"/dev/fd/{fd}", glob=False)
+    _check_unpacked(fd, first)
+    size = os.fstat(fd).st_size
+    # What lies in memory nobody can cut while it is read, which would end the process.
+    source = f"/dev/fd/{fd}" if size > _WHOLE else io.BytesIO(os.pread(fd, size, 0))
+    lazy = pl.scan_parquet(source, glob=False)
     schema = lazy.collect_schema()
-    shown = list(schema)[:_MOST_COLUMNS]
     total = int(lazy.select(pl.len()).collect().item())
-    frame = lazy.select(shown).slice(first, ROWS).collect()
-    return _page(frame, total, len(schema), first)
+    frame = lazy.select(_cells(schema)).slice(first, ROWS).collect()
+    return _page(frame, schema, total, first)
+
+
+def _check_unpacked(fd: int, first: int) -> None:
+    """Refuse rows that a small file holds and no memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with open(fd, "rb", closefd=False) as file:
+            told = pq.read_metadata(file)
+    except pa.ArrowException as error:
+        raise InvalidData(str(error)) from None
+    start = unpacked = 0
+    for group in map(told.row_group, range(told.num_row_groups)):
+        if start < first + ROWS and start + group.num_rows > first:
+            shown = range(min(group.num_columns, _MOST_COLUMNS))
+            unpacked += sum(group.column(i).total_uncompressed_size for i in shown)
+        start += group.num_rows
+    if unpacked > _UNPACKED:
+        raise InvalidData(f"its rows take {size_text(unpacked)} of memory; download it to read it")
 
 
 def _csv(fd: int, first: int, separator: str) -> TablePage:
     import polars as pl
 
     size = os.fstat(fd).st_size
-    if not size:
+    data = os.pread(fd, min(size, _READ), 0)
+    if not data:
         raise InvalidData("the file is empty")
-    path = f"/dev/fd/{fd}"
+    head = data[:_HEAD].partition(b"\n")[0]
+    if len(head) == _HEAD or head.count(separator.encode()) > _MOST_NAMES:
+        raise InvalidData(f"its first line has more than {_HEAD // 1000:,} kB or {_MOST_NAMES:,} columns")
+    cut = size > len(data)
+    if cut:
+        data = data[: data.rfind(b"\n") + 1]
     options: dict[str, Any] = {
         "separator": separator,
         "encoding": "utf8-lossy",
@@ -91,25 +129,41 @@ def _csv(fd: int, first: int, separator: str) -> TablePage:
         "glob": False,
     }
     try:
-        lazy = pl.scan_csv(path, infer_schema_length=1_000, **options)
-        frame, width = _rows(lazy, first)
+        lazy = pl.scan_csv(io.BytesIO(data), infer_schema_length=1_000, **options)
+        frame, schema = _rows(lazy, first)
     except (pl.exceptions.PolarsError, ValueError):  # a later row is of another type: all of it is text
-        lazy = pl.scan_csv(path, infer_schema=False, quote_char=None, **options)
-        frame, width = _rows(lazy, first)
-    total = int(lazy.select(pl.len()).collect().item()) if size <= _COUNTED else None
-    return _page(frame, total, width, first)
+        lazy = pl.scan_csv(io.BytesIO(data), infer_schema=False, quote_char=None, **options)
+        frame, schema = _rows(lazy, first)
+    total = int(lazy.select(pl.len()).collect().item())
+    return _page(frame, schema, total, first, cut=cut)
 
 
-def _rows(lazy: pl.LazyFrame, first: int) -> tuple[pl.DataFrame, int]:
+def _rows(lazy: pl.LazyFrame, first: int) -> tuple[pl.DataFrame, pl.Schema]:
     schema = lazy.collect_schema()
-    return lazy.select(list(schema)[:_MOST_COLUMNS]).slice(first, ROWS + 1).collect(), len(schema)
+    return lazy.select(_cells(schema)).slice(first, ROWS).collect(), schema
 
 
-def _page(frame: pl.DataFrame, total: int | None, width: int, first: int) -> TablePage:
-    more = frame.height > ROWS or (total is not None and first + ROWS < total)
-    frame = frame.head(ROWS)
-    columns = [(name, str(kind), kind.is_numeric()) for name, kind in frame.schema.items()]
-    return TablePage(columns, [list(row) for row in frame.iter_rows()], total, width - frame.width, more)
+def _cells(schema: pl.Schema) -> list[pl.Expr]:
+    """Return the columns that are shown, of long values the beginning."""
+    import polars as pl
+
+    cells = []
+    for name, kind in list(schema.items())[:_MOST_COLUMNS]:
+        cell = pl.col(f"^{re.escape(name)}$")
+        if kind == pl.String:
+            cell = cell.str.slice(0, _LONGEST)
+        elif kind == pl.Binary:
+            cell = pl.format("{} bytes", cell.bin.size())
+        elif isinstance(kind, pl.List):
+            cell = cell.list.head(_LONGEST)
+        cells.append(cell.alias(name))
+    return cells
+
+
+def _page(frame: pl.DataFrame, schema: pl.Schema, total: int, first: int, *, cut: bool = False) -> TablePage:
+    columns = [(name, str(kind), kind.is_numeric()) for name, kind in list(schema.items())[: frame.width]]
+    rows = [list(row) for row in frame.iter_rows()]
+    return TablePage(columns, rows, total, len(schema) - frame.width, first + ROWS < total, cut)
 
 
 def _check_seal(run: RunRecord, name: str, fd: int) -> None:
@@ -126,8 +180,11 @@ def _check_seal(run: RunRecord, name: str, fd: int) -> None:
             f"{name} is not among the files that the run {run.id} sealed; download it to read it"
         )
     size = os.fstat(fd).st_size
-    digest = digest_file(f"/dev/fd/{fd}") if size > _WHOLE else digest_bytes(os.pread(fd, size, 0))
-    if tuple(digest) != sealed:
+    same = size == sealed[0]
+    if same:
+        found = digest_file(f"/dev/fd/{fd}") if size > _WHOLE else digest_bytes(os.pread(fd, size, 0))
+        same = found == sealed
+    if not same:
         raise InvalidData(
             f"{name} was altered since the run {run.id}, so it is not opened; `corrida verify {run.id}` says more"
         )

@@ -13,6 +13,8 @@ _MOST_NODES = 5_000
 _MOST_DEPTH = 40
 _OPEN_NODES = 60
 _LONG = 2_000
+_SHORT = 60
+_NAMES = ("id", "key", "name", "label", "title")
 
 _BRANCH = Markup(
     '<li><details{0}><summary><span class="name">{1}</span> <span class="quiet">{2}</span></summary>{3}</details></li>'
@@ -61,12 +63,22 @@ class _Tree:
         count = _count(part)
         kind = "entries" if isinstance(part, Mapping) else "elements"
         told = f"{count:,} {kind if count != 1 else kind[:-1] if kind == 'elements' else 'entry'}"
+        told = f"{called}, {told}" if (called := _called(part)) else told
         if not count:
             return _LEAF.format(printable(name), "quiet", "{}" if isinstance(part, Mapping) else "[]")
         if depth >= _MOST_DEPTH:
             return _LEAF.format(printable(name), "quiet", f"{told}; too deep to be shown")
         inner = self._children(part, depth + 1, opened=opened and count <= 12 and depth < 1)
         return _BRANCH.format(Markup(" open") if opened and count <= 24 else "", printable(name), told, inner)
+
+
+def _called(part: Any) -> str:
+    """Return how a mapping names itself, so that it is known while it is folded; empty where it does not."""
+    if not isinstance(part, Mapping):
+        return ""
+    names = (part.get(key) for key in _NAMES)
+    said = [printable(name) for name in names if isinstance(name, str) and 0 < len(name) <= _SHORT]
+    return " ".join(said[:2])
 
 
 def _count(value: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MOST_BYTES = 64_000
+SECONDS = 10.0
+"""How long a form may take to come in."""
 _MOST_FIELDS = 50
 _MOST_DONE = 1_000
 _COOKIE = "corrida_session"
@@ -136,10 +139,14 @@ async def read_form(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise BadForm(415, "only forms of these pages are taken here")
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise BadForm(413, f"a form may hold {MOST_BYTES // 1000} kB; this one is larger")
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise BadForm(413, f"a form may hold {MOST_BYTES // 1000} kB; this one is larger")
+    except TimeoutError:
+        raise BadForm(408, f"this form did not come in whole within {SECONDS:g} s; send it again") from None
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:

@@ -70,17 +70,13 @@ class Guard:
         await self._app(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
-        if not self._names.allows(headers.get("host", "")):
+        if [*map(self._names.allows, headers.getlist("host"))] != [True]:
             return _refused(
                 "this name does not lead to these pages; start with --allow-host NAME to allow it"
             )
-        origin = headers.get("origin")
-        if origin is not None and not self._is_own(origin, headers.get("host", "")):
-            return _refused("a page of another site may not call this one")
-        if (
-            scope["method"] not in {"GET", "HEAD"}
-            and headers.get("sec-fetch-site", "same-origin") != "same-origin"
-        ):
+        host = headers.get("host", "")
+        own = all(self._is_own(origin, host) for origin in headers.getlist("origin"))
+        if not own or _is_of_another_site(scope["method"], headers):
             return _refused("a page of another site may not call this one")
         return self._asks_token(scope, headers) if self._token else None
 
@@ -111,6 +107,15 @@ class Guard:
 def new_token() -> str:
     """Return a token that nobody can guess."""
     return secrets.token_urlsafe(24)
+
+
+def _is_of_another_site(method: str, headers: Headers) -> bool:
+    """Tell whether a browser says that another site asks: it may lead a person here, and nothing else."""
+    site = headers.get("sec-fetch-site", "same-origin")
+    if method not in {"GET", "HEAD"}:
+        return site != "same-origin"
+    leads = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return site not in {"same-origin", "none"} and not leads
 
 
 def _cookie_name(scope: Scope) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from corrida.analysis.items_listing import (
     by_loss,
@@ -16,9 +17,11 @@ from corrida.analysis.items_listing import (
     rightness,
     wrong_items,
 )
+from corrida.analysis.items_values import are_measurements
 from corrida.errors import BadInput
 from corrida.runs import layout
-from corrida.web.address import page_number
+from corrida.web.address import item_address, page_number
+from corrida.web.aligned import column_gaps
 from corrida.web.run_head import find_run, run_head
 
 if TYPE_CHECKING:
@@ -101,19 +104,25 @@ def show(site: Site, request: Request) -> Response:
     names = readable_columns(shown.columns)
     numbers = number_columns(everything, names) if names else frozenset()
     right = rightness(shown) or [None] * shown.height
+    cells = [[_cell(row[name], name) for name in names] for row in shown.iter_rows(named=True)]
+    gaps = column_gaps(cells, [i in numbers for i in range(len(names))])
+    ids = shown["item_id"].to_list() if "item_id" in shown.columns else [None] * shown.height
     rows = [
         {
-            "id": row.get("item_id"),
-            "cells": [_cell(row[name], name) for name in names],
+            "id": ids[i],
+            "history": item_address(site.pages.base, str(ids[i]), run.pipeline),
+            "cells": cells[i],
+            "gaps": gaps[i],
             "right": {True: "right", False: "wrong", None: ""}[right[i]],
         }
-        for i, row in enumerate(shown.iter_rows(named=True))
+        for i in range(shown.height)
     ]
     content = {
         **run_head(site, run, "items"),
         "state": state,
         "error": error,
         "heads": [_head(state, name, i in numbers) for i, name in enumerate(names)],
+        "example": _example(everything),
         "rows": rows,
         "first": first + 1,
         "fitting": frame.height,
@@ -122,8 +131,9 @@ def show(site: Site, request: Request) -> Response:
         "names": everything.columns,
         "all_columns": everything.width == len(names),
         "has_loss": "loss" in everything.columns,
+        "tells_right": bool(rightness(everything.head(1))),
         "whole": _whole(everything, state.item) if state.item else None,
-        "item_address": f"{site.pages.base}/items/{quote(state.item, safe='')}",
+        "item_address": item_address(site.pages.base, state.item, run.pipeline),
     }
     return site.pages.page(request, "run_items", content, here="runs", status=400 if error else 200)
 
@@ -180,6 +190,20 @@ def _chosen(frame: pl.DataFrame, state: ItemsState, run: RunRecord) -> pl.DataFr
         return frame.sort(name, descending=state.sort[0] == "-", nulls_last=True, maintain_order=True)
     except pl.exceptions.PolarsError:
         raise InvalidFilter(f"the column {name!r} has no order") from None
+
+
+def _example(frame: pl.DataFrame) -> str:
+    """Return a filter that fits these items."""
+    import polars as pl
+
+    said = []
+    if frame.schema.get("output") == pl.String and not are_measurements(frame):
+        answers = frame["output"].drop_nulls().head(1).to_list()
+        said += [f"output = '{answer}'" for answer in answers if re.fullmatch(r"[\w .-]{1,20}", answer)]
+    for name, least in (("score", "score < 0.5"), ("loss", "loss > 1")):
+        if name in frame.columns and len(said) < 2:
+            said.append(least)
+    return " AND ".join(said) or "item_id = '7'"
 
 
 def _head(state: ItemsState, name: str, number: bool) -> Head:

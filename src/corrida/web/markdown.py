@@ -12,7 +12,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-MOST_BYTES = 1_000_000
+MOST_BYTES = 200_000
 _OUTWARD = frozenset({"http", "https", "mailto"})
 
 
@@ -29,16 +29,23 @@ def render_markdown(text: str, name: str, view: str, raw: str) -> Markup:
 
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
     tokens = parser.parse(text)
+    _rank_headings(tokens)
     _tame(tokens, lambda link: _link(link, name, view), lambda link: _own(link, name, raw))
     return Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704 - HTML is off, addresses are checked
+
+
+def _rank_headings(tokens: Sequence[Token]) -> None:
+    """Put headings below those of the page; a level that the text leaves out is left out."""
+    headings = [token for token in tokens if token.type in {"heading_open", "heading_close"}]
+    levels = sorted({token.tag for token in headings})
+    for token in headings:
+        token.tag = f"h{min(levels.index(token.tag) + 3, 6)}"
 
 
 def _tame(
     tokens: Sequence[Token], link: Callable[[str], str | None], picture: Callable[[str], str | None]
 ) -> None:
     for token in tokens:
-        if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(int(token.tag[1:]) + 2, 6)}"  # below the headings of the page
         if "style" in token.attrs:  # of aligned columns; the policy takes classes only
             side = str(token.attrs.pop("style")).rpartition(":")[2]
             if side in {"right", "center"}:

@@ -82,5 +82,4 @@ def trend_of(catalog: Catalog, pipeline: str) -> Trend | None:
     points = [metrics_from_file(run.metrics)[metric] for run in reversed(runs) if metric in run.metrics]
     if not points:
         return None
-    told = f"{metric} of the last {len(points)} runs" if len(points) > 1 else f"{metric} of one run"
-    return Trend(metric, points[-1], sparkline(points, told))
+    return Trend(metric, points[-1], sparkline(points, f"{metric} of the last {len(points)} runs"))

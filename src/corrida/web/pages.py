@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -51,6 +51,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
+            finalize=_written,
         )
         self._environment.filters |= {
             "value": value,
@@ -60,6 +61,8 @@ class Pages:
             "size": size_text,
             "path": path,
             "breakable": breakable,
+            "commands": commands,
+            "grouped": grouped,
         }
         self._environment.globals |= {
             "base": base, "store": title, "write": write, "version": __version__, "navigation": NAVIGATION,
@@ -128,6 +131,11 @@ def _digest(name: str) -> str:
     return hashlib.sha256(static_file(name)).hexdigest()[:12]
 
 
+def _written(thing: Any) -> Any:
+    """Return what a template writes, without what would turn the text around it."""
+    return printable(thing) if type(thing) is str else thing
+
+
 def value(thing: Any) -> str:
     """Return a value as a cell shows it."""
     if thing is None or thing == "":
@@ -141,7 +149,8 @@ def when(iso: str | None) -> Markup | str:
     """Return a time for a page: UTC here, and made local by a script."""
     if not iso:
         return "–"
-    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(iso, iso[:16].replace("T", " "))
+    time = printable(iso)
+    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(time, time[:16].replace("T", " "))
 
 
 def size_text(count: int) -> str:
@@ -157,6 +166,23 @@ def size_text(count: int) -> str:
 def breakable(text: str) -> Markup:
     """Return a name that a browser may break after its marks rather than within a word."""
     return Markup("<wbr>").join(re.findall(r"[^./_+:-]*[./_+:-]?", printable(text))[:-1])
+
+
+def grouped(names: Iterable[str], start: str) -> list[str]:
+    """Return the names of one group, ``metrics.`` for instance; an empty start for those that are in none."""
+    groups = ("metrics.", "params.", "tags.")
+    return [name for name in names if (name.startswith(start) if start else not name.startswith(groups))]
+
+
+def commands(text: str) -> Markup:
+    """Return a sentence in which what stands between backticks is a command."""
+    parts = printable(text).split("`")
+    if len(parts) % 2 == 0:  # one of them stands alone
+        return Markup.escape(printable(text))
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else Markup.escape(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def path(text: str) -> str:

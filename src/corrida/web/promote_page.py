@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import RedirectResponse
 
+from corrida.analysis.blocks import Line
 from corrida.analysis.gate_report import gate_blocks
+from corrida.analysis.pages import Banner
 from corrida.errors import BadInput, CorridaError, Refused
 from corrida.gating import judge, promote
 from corrida.runs import layout
@@ -127,7 +129,9 @@ def _page(
         "now": now,
         "seen": last_move(site, alias),
         "aliases": sorted({DEFAULT_ALIAS, *site.store.aliases()}),
-        "findings": findings,
+        "carries": now is not None and now.run == run.id,
+        "gate": _banner(findings),
+        "findings": findings[1:],
         "why_no_gate": why,
         "passes": passes,
         "damage": damage,
@@ -146,6 +150,14 @@ def _findings(site: Site, run: RunRecord, alias: str) -> tuple[Sequence[Block], 
     except CorridaError as error:
         return (), None, False, f"the rules could not be judged: {error}"
     return ((), why, True, "") if gate is None else (gate_blocks(gate), why, gate.passed, "")
+
+
+def _banner(findings: Sequence[Block]) -> Banner | None:
+    """Return whether the gate passed as what stands large above its rules: the line that says it, in two."""
+    if not findings or not isinstance(findings[0], Line):
+        return None
+    word, _, text = findings[0].text.partition(": ")
+    return Banner(word, text, findings[0].style)
 
 
 def _damage(run: RunRecord) -> str:

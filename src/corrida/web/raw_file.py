@@ -32,7 +32,7 @@ _IMAGES = {
 }  # fmt: skip
 _AS_TEXT = frozenset({"text", "tree", "markdown"})
 _CHUNK = 1 << 18
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def show(site: Site, request: Request) -> Response:

@@ -6,7 +6,8 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,19 @@ from corrida.runs import layout
 from corrida.runs.plain import text
 
 MOST_FILES = 5_000
+MOST_FOLDERS = 2_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_LINK = "is a link or lies behind one; links are not followed"
+_WHY = {
+    errno.ELOOP: _LINK,
+    errno.EMLINK: _LINK,
+    errno.ENOENT: "is not there",
+    errno.ENOTDIR: "is not there",
+    errno.ENAMETOOLONG: "is not there",
+    errno.ENXIO: "is no plain file",
+    errno.EACCES: "may not be read by the user who runs the viewer",
+    errno.EPERM: "may not be read by the user who runs the viewer",
+}
 
 
 class Listed(NamedTuple):
@@ -36,6 +49,19 @@ class Listed(NamedTuple):
     kind: str
     own: bool
     link: bool
+
+    @property
+    def what(self) -> str:
+        """What the file is, in words."""
+        ending = self.name.rpartition(".")[2].upper() if "." in self.name else ""
+        return {
+            "image": f"picture, {ending}",
+            "table": f"table, {ending.capitalize() if len(ending) > 3 else ending}",
+            "markdown": "Markdown",
+            "tree": "JSON" if ending == "JSON" else "YAML",
+            "html": "page, HTML",
+            "text": "text",
+        }.get(self.kind, "–")
 
 
 _KINDS = {
@@ -60,31 +86,42 @@ def list_files(run_dir: Path) -> tuple[list[Listed], bool]:
     Links are named and not followed.
     """
     found: list[Listed] = []
-    folders = [""]
+    folders: list[tuple[str, ...]] = [()]
+    looked, more = 0, False
     while folders:
-        folder = folders.pop()
+        parts = folders.pop()
+        looked += 1
+        if looked > MOST_FOLDERS or len(found) >= MOST_FILES:
+            return sorted(found)[:MOST_FILES], True
         try:
-            entries = sorted(os.scandir(run_dir / folder), key=lambda entry: entry.name)
+            entries, many = _entries(run_dir, parts)
         except OSError:
             continue
-        for entry in entries:
-            name = f"{folder}{entry.name}"
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(f"{name}/")
-                continue
-            if len(found) == MOST_FILES:
-                return sorted(found), True
-            link = entry.is_symlink()
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if link or stat.S_ISREG(status.st_mode):
-                own = name in layout.OWN_FILES or name.startswith(f"{layout.CONFIG_DIR}/")
+        more |= many
+        for entry, status in entries:
+            link = stat.S_ISLNK(status.st_mode)
+            if stat.S_ISDIR(status.st_mode):
+                folders.append((*parts, entry))
+            elif link or stat.S_ISREG(status.st_mode):
+                name = "/".join((*parts, entry))
+                own = name in layout.OWN_FILES or parts[:1] == (layout.CONFIG_DIR,)
                 found.append(Listed(text(name), name, status.st_size, kind_of(name), own, link))
-    return sorted(found), False
+    return sorted(found)[:MOST_FILES], more or len(found) > MOST_FILES
+
+
+def _entries(run_dir: Path, parts: Sequence[str]) -> tuple[list[tuple[str, os.stat_result]], bool]:
+    """Return what is in a folder of a run, hidden ones left out, and whether there is more."""
+    found = []
+    folder = _open_folder(run_dir, parts)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in islice((one for one in entries if one.name[0] != "."), MOST_FILES):
+                with contextlib.suppress(OSError):  # it was removed meanwhile
+                    found.append((entry.name, entry.stat(follow_symlinks=False)))
+            more = next(entries, None) is not None
+    finally:
+        os.close(folder)
+    return found, more
 
 
 @contextlib.contextmanager
@@ -116,16 +153,11 @@ def open_file(run_dir: Path, name: str) -> int:
         raise ArtifactNotFound(f"the run {run_dir.name} has no file {shown!r} that can be shown")
     folder = -1
     try:
-        folder = os.open(run_dir, _FOLDER)
-        for part in parts[:-1]:
-            inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = inner
+        folder = _open_folder(run_dir, parts[:-1])
         # A pipe must not make us wait for a writer.
         fd = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except (OSError, UnicodeError) as error:
-        is_link = isinstance(error, OSError) and error.errno in {errno.ELOOP, errno.EMLINK}
-        why = "is a link or lies behind one; links are not followed" if is_link else "is not there"
+        why = _WHY.get(error.errno or 0, "cannot be read") if isinstance(error, OSError) else "is not there"
         raise ArtifactNotFound(f"the file {shown!r} of the run {run_dir.name} {why}") from None
     finally:
         if folder >= 0:
@@ -134,3 +166,17 @@ def open_file(run_dir: Path, name: str) -> int:
         os.close(fd)
         raise ArtifactNotFound(f"{shown!r} of the run {run_dir.name} is no plain file")
     return fd
+
+
+def _open_folder(run_dir: Path, parts: Sequence[str]) -> int:
+    """Open a folder of a run, one after another, following no link; the caller closes it."""
+    folder = os.open(run_dir, _FOLDER)
+    try:
+        for part in parts:
+            inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+    except BaseException:
+        os.close(folder)
+        raise
+    return folder

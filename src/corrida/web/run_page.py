@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import json
+import re
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,13 +12,19 @@ from starlette.responses import RedirectResponse
 from corrida.analysis.run_stamps import last_stamps
 from corrida.errors import CorridaError
 from corrida.runs.numbers import format_number
+from corrida.runs.query import Sql
 from corrida.runs.record import flatten
 from corrida.web.address import compare_address
+from corrida.web.aligned import column_gaps
 from corrida.web.history_page import charts_content
-from corrida.web.run_files import list_files, opened
+from corrida.web.pages import value as shown
+from corrida.web.run_files import list_files
 from corrida.web.run_head import find_run, run_address, run_head
+from corrida.web.run_inputs import inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -25,10 +32,9 @@ if TYPE_CHECKING:
     from corrida.web.viewer import Site
 
 _CHILDREN = 100
+_ALIASES = 6
 _EFFECTS = 100
 _PARAMS = 400
-_CONFIG_BYTES = 200_000
-_DIFF_BYTES = 200_000
 _MANY_METRICS = 20
 
 
@@ -43,7 +49,7 @@ def show(site: Site, request: Request) -> Response:
     if tab == "charts":
         own = charts_content(site, request, run)
         return site.pages.page(request, "run_charts", {**run_head(site, run, tab), **own}, here="runs")
-    make = {"inputs": _inputs, "files": _files, "results": _results}.get(tab)
+    make = {"inputs": lambda _, run: inputs(run), "files": _files, "results": _results}.get(tab)
     if make is None:
         own = _overview(site, request, run)
         return site.pages.page(request, "run", {**run_head(site, run, "overview"), **own}, here="runs")
@@ -79,11 +85,16 @@ def _overview(site: Site, request: Request, run: RunRecord) -> dict[str, Any]:
         else []
     )
     params = list(flatten(run.params).items())
+    columns = _child_columns(children)
+    cells = [[shown(child.metrics.get(name)) for name in columns] for child in children]
     return {
         "groups": metric_groups(run, metrics),
         "metric": wanted,
         "many": len(run.metrics) > _MANY_METRICS,
         "primary": _primary(site, run, before),
+        "before": before,
+        "warnings": _warnings(run),
+        "against": _against(site, run, before),
         "last": {
             name: (step, format_number(value))
             for name, (step, value) in steps.last().items()
@@ -93,7 +104,8 @@ def _overview(site: Site, request: Request, run: RunRecord) -> dict[str, Any]:
         "more_params": len(params) - _PARAMS,
         "children": children[:_CHILDREN],
         "more_children": len(children) > _CHILDREN,
-        "child_columns": _child_columns(children),
+        "child_columns": columns,
+        "child_gaps": column_gaps(cells, columns),
         "argv": shlex.join(run.argv),
         "stamps": last_stamps(run.dir),
     }
@@ -140,15 +152,51 @@ def _primary(site: Site, run: RunRecord, before: RunRecord | None) -> dict[str, 
     }
     if before is not None and metric.name in before.metrics:
         change = value - before.metrics[metric.name]
-        better = change > 0 if metric.direction == "max" else change < 0
         told |= {
             "before": before,
             "was": format_number(before.metrics[metric.name]),
             "change": f"{'+' if change > 0 else '−' if change < 0 else '±'}{format_number(abs(change))}",
-            "way": "" if not change or change != change else "better" if better else "worse",  # noqa: PLR0124 - NaN
+            "changed": bool(change),
             "compare": compare_address(site.pages.base, [before.id, run.id]),
         }
     return told
+
+
+def _warnings(run: RunRecord) -> list[list[tuple[str, str]]]:
+    """Return the warnings of a run in pieces: text, and the file of the run that it names, if it does."""
+    if not run.warnings:
+        return []
+    try:
+        names = list(run.run_file().files)
+    except CorridaError:
+        names = []
+    return [_pieces(text, names) for text in run.warnings]
+
+
+def _pieces(text: str, names: Iterable[str]) -> list[tuple[str, str]]:
+    named = sorted((name for name in names if name in text), key=len, reverse=True)
+    if not named:
+        return [(text, "")]
+    one = re.compile(rf"(?<![\w/.-])({'|'.join(map(re.escape, named))})(?![\w/-])")
+    return [(piece, piece if i % 2 else "") for i, piece in enumerate(one.split(text)) if piece]
+
+
+def _against(site: Site, run: RunRecord, before: RunRecord | None) -> list[tuple[str, str]]:
+    """Return what a finished run may be compared with besides the run before: those that carry an alias."""
+    carried = {
+        promotion.run: alias
+        for alias, promotion in site.store.aliases().items()
+        if promotion.run not in {None, run.id, before.id if before else None}
+    }
+    if run.status != "finished" or not carried:
+        return []
+    # With "+" the few ids lead, not the index of the pipelines, which may have 100,000 runs.
+    same = Sql(
+        "+runs.pipeline = ? AND runs.id IN (SELECT value FROM json_each(?))",
+        (run.pipeline, json.dumps(list(carried))),
+    )
+    found = site.store.catalog.query(where=[same], limit=_ALIASES)
+    return [(f"@{carried[one.id]}", compare_address(site.pages.base, [one.id, run.id])) for one in found]
 
 
 def _child_columns(children: list[RunRecord]) -> list[str]:
@@ -157,73 +205,6 @@ def _child_columns(children: list[RunRecord]) -> list[str]:
         child.primary_metric.name for child in children if child.primary_metric is not None
     ) | dict.fromkeys(name for child in children for name in child.metrics)
     return list(names)[:4]
-
-
-def _inputs(site: Site, run: RunRecord) -> dict[str, Any]:
-    del site
-    problems: list[str] = []
-    configs = []
-    content: dict[str, bytes] = {}
-    manifest: dict[str, Any] = {}
-    environment: dict[str, Any] = {}
-    invocation: Any = None
-    try:
-        content = run.config_files()
-    except CorridaError as error:
-        problems.append(str(error))
-    for copy in run.configs:
-        data = content.get(copy.origin)
-        shown = None if data is None else data[:_CONFIG_BYTES].decode("utf-8", "replace")
-        configs.append((copy, shown, data is not None and len(data) > _CONFIG_BYTES))
-    try:
-        manifest = run.manifest()
-    except CorridaError as error:
-        problems.append(str(error))
-    try:
-        whole = run.run_file()
-    except CorridaError as error:
-        problems.append(str(error))
-    else:
-        environment, invocation = whole.environment, whole.invocation
-    return {
-        "configs": configs,
-        "data": manifest.get("data", []),
-        "dataset": _folded(manifest.get("dataset")),
-        "diff": _diff(run, problems),
-        "environment": _folded(environment),
-        "invocation": None if invocation is None else _invocation(invocation),
-        "argv": shlex.join(run.argv),
-        "problems": problems,
-    }
-
-
-def _folded(value: Any) -> Any:
-    from corrida.web.folded import folded
-
-    return folded(value, opened=False) if value else None
-
-
-def _invocation(invocation: Any) -> Any:
-    import msgspec
-
-    from corrida.web.folded import folded
-
-    kept = {k: v for k, v in msgspec.to_builtins(invocation).items() if k != "code"}
-    return folded(kept)
-
-
-def _diff(run: RunRecord, problems: list[str]) -> list[tuple[str, str]] | None:
-    """Return the lines of what was not committed, each with what it is."""
-    if run.git is None or not run.git.diff:
-        return None
-    try:
-        with opened(run.dir, run.git.diff) as fd:
-            text = os.pread(fd, _DIFF_BYTES, 0).decode("utf-8", "replace")
-    except CorridaError as error:
-        problems.append(str(error))
-        return None
-    kinds = {"+": "added", "-": "removed", "@": "place", "d": "file"}
-    return [(kinds.get(line[:1], ""), line) for line in text.split("\n")]
 
 
 def _files(site: Site, run: RunRecord) -> dict[str, Any]:

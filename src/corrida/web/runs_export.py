@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import StreamingResponse
 
-from corrida.analysis.run_columns import HAS, TAGS, chosen_fields, said_of
+from corrida.analysis.run_columns import HAS, RESULT, TAGS, chosen_fields, said_of
 from corrida.runs.numbers import json_number
 from corrida.web.address import RunsState
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from corrida.web.viewer import Site
 
 _AT_ONCE = 2_000
+_PIECE = 1 << 18
 _OWN = (
     "id", "pipeline", "status", "created", "finished", "duration", "source", "description", "notes", "seed", "parent",
     "resumed_from", "git.commit", "git.branch",
@@ -40,9 +41,10 @@ def as_csv(site: Site, request: Request) -> Response:
             for run in runs:
                 row = _values(run, fields)
                 writer.writerow([_plain(row[field]) for field in fields])
-            yield text.getvalue()
-            text.seek(0)
-            text.truncate()
+                if text.tell() > _PIECE:
+                    yield text.getvalue()
+                    text.seek(0)
+                    text.truncate()
         yield text.getvalue()
 
     return _file(lines(), "text/csv; charset=utf-8", "runs.csv")
@@ -72,10 +74,16 @@ def _asked(site: Site, request: Request) -> tuple[RunsState, list[str], Sequence
     """Return what to write, and the first runs of it: a filter that cannot be read is refused before the file begins."""
     state = RunsState.of(request.query_params)
     site.freshness.look()
-    chosen = [field for _, field in chosen_fields(state.columns, [TAGS])] if state.columns else [*_OWN, TAGS]
-    names = site.overviews.get().names
+    chosen = (
+        [field for _, field in chosen_fields(state.columns, [TAGS, RESULT])]
+        if state.columns
+        else [*_OWN, TAGS]
+    )
+    overview = site.overviews.get()
+    names = overview.names
     tags = [name for name in names if name.startswith("tags.") and name not in chosen]
-    fields = [name for field in chosen for name in (tags if field == TAGS else [field])]
+    parts = {TAGS: tags, RESULT: [f"metrics.{trend.metric}" for trend in overview.trends.values()]}
+    fields = list(dict.fromkeys(name for field in chosen for name in parts.get(field, [field])))
     if not state.columns:
         fields += [name for name in names if not name.startswith("tags.")]
     return state, fields, _some(site, state, 0)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import RedirectResponse
 
 from corrida.analysis.no_fit import why_none_fits
-from corrida.analysis.run_columns import HAS, TAGS, are_numbers, chosen_fields, said_of, telling_fields
+from corrida.analysis.run_columns import (
+    HAS,
+    RESULT,
+    TAGS,
+    are_numbers,
+    chosen_fields,
+    said_of,
+    telling_fields,
+)
 from corrida.errors import InvalidFilter
-from corrida.web.address import PAGE_SIZE, RunsState, tag_condition
+from corrida.runs.numbers import format_number
+from corrida.runs.record import flatten
+from corrida.web.address import PAGE_SIZE, RunsState, quoted, tag_condition
+from corrida.web.aligned import column_gaps
 from corrida.web.columns import chooser, listed
+from corrida.web.pages import value as value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +33,15 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from corrida.runs.record import RunRecord
+    from corrida.web.overview import Overview
     from corrida.web.viewer import Site
 
 _TAGS_SHOWN = 6
 _SUGGESTED = 300
-FIELDS_OF_PAGES = (HAS, TAGS)
+_PARAMS, _SHORT = 5, 24
+_LOOKED_AT = 10
+_NAMED = 8
+FIELDS_OF_PAGES = (HAS, TAGS, RESULT)
 """Columns that no filter and no order knows."""
 
 
@@ -67,13 +85,16 @@ def show(site: Site, request: Request) -> Response:
     try:
         runs = _runs(site, state)
         shown = runs[:PAGE_SIZE]
-        fields = chosen_fields(state.columns, [TAGS]) if state.columns else _telling(shown)
+        fields = (
+            chosen_fields(state.columns, [TAGS, RESULT]) if state.columns else _telling(shown, state.pipeline)
+        )
     except InvalidFilter as problem:
         error = str(problem)
         shown = []
     overview = site.overviews.get()
     names = [field for _, field in fields]
     site.freshness.prepare(names)
+    heads = [_head(state, name, field, shown) for name, field in fields]
     hint = ""
     if not shown and not error:
         hint = why_none_fits(
@@ -87,15 +108,17 @@ def show(site: Site, request: Request) -> Response:
         "error": error,
         "hint": hint,
         "fresh": fresh,
-        "runs": [_row(state, run, names) for run in shown],
-        "heads": [_head(state, name, field, shown) for name, field in fields],
+        "runs": _rows(state, shown, names, heads),
+        "heads": heads,
         "more": len(runs) > PAGE_SIZE,
         "first": (state.page - 1) * PAGE_SIZE + 1,
         "overview": overview,
         "families": {}
         if state.children
         else site.store.catalog.children([run.id for run in shown], state.pipeline or None),
-        "chooser": chooser(state, names, overview.names) if names else None,
+        "chooser": chooser(state, names, _near(shown, overview.names)) if names else None,
+        "named": sorted(site.project.settings.pipelines)[:_NAMED],
+        "example": _example(overview, state.pipeline),
         "suggested": overview.names[:_SUGGESTED],
     }
     return site.pages.page(request, "runs", content, here="runs", status=400 if error else 200)
@@ -116,13 +139,53 @@ def _runs(site: Site, state: RunsState) -> list[RunRecord]:
     )
 
 
-def _telling(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    """Return the columns that say something of these runs; tags last but for words."""
+def _telling(runs: Sequence[RunRecord], pipeline: str) -> list[tuple[str, str]]:
+    """Return the columns that say something of these runs.
+
+    Of several pipelines there is one column of results; of one that names no columns there are the parameters that differ. What
+    may be long comes last.
+    """
     fields = telling_fields(runs)
-    if any(run.tags for run in runs):
-        words = [field for field in fields if field[1] in {"description", "notes"}]
-        fields = [*(field for field in fields if field not in words), (TAGS, TAGS), *words]
-    return fields
+    if pipeline:
+        fields = [field for field in fields if field[1] != "pipeline"]
+        if not any(run.columns for run in runs):
+            metrics = [i for i, (_, field) in enumerate(fields) if field.startswith("metrics.")]
+            at = metrics[0] if metrics else len(fields)
+            fields[at:at] = [(name, f"params.{name}") for name in _differing(runs)]
+    primary = {f"metrics.{run.primary_metric.name}" for run in runs if run.primary_metric}
+    metrics = [i for i, (_, field) in enumerate(fields) if field.startswith("metrics.")]
+    if len({run.pipeline for run in runs}) > 1 and len(primary) > 1 and len(primary) >= len(metrics):
+        fields.insert(metrics[0], (RESULT, RESULT))
+        fields = [field for field in fields if field[1] not in {*primary, "seed"}]
+    words = [field for field in fields if field[1] in {"description", "notes"}]
+    source = [field for field in fields if field[1] == "source"]
+    tags = [(TAGS, TAGS)] if any(run.tags for run in runs) else []
+    last = [*words, *source, *tags]
+    return [*(field for field in fields if field not in last), *last]
+
+
+def _near(runs: Sequence[RunRecord], names: Sequence[str]) -> list[str]:
+    """Return the names that occur in a store, those of the first of these runs before the others."""
+    own = {name for run in runs[:_LOOKED_AT] for name in run.as_row()}
+    return sorted(names, key=lambda name: name not in own)
+
+
+def _differing(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the parameters that are not the same in all of these runs, as far as they fit beside the rest."""
+    flat = [flatten(run.params) for run in runs]
+    names = dict.fromkeys(name for params in flat for name in params)
+    values = {name: {repr(params.get(name)) for params in flat} for name in names}
+    short = (name for name in names if len(values[name]) > 1 and max(map(len, values[name])) <= _SHORT)
+    return list(itertools.islice(short, _PARAMS))
+
+
+def _example(overview: Overview, pipeline: str) -> str:
+    """Return a filter that fits the runs of this store."""
+    trend = overview.trends.get(pipeline) or next(iter(overview.trends.values()), None)
+    if trend is None or "`" in trend.metric or not math.isfinite(trend.latest):
+        return "status = 'finished'"
+    about = format_number(float(f"{trend.latest:.2g}"))
+    return f"{quoted(f'metrics.{trend.metric}')} > {about} and status = 'finished'"
 
 
 def _head(state: RunsState, name: str, field: str, runs: Sequence[RunRecord]) -> Head:
@@ -137,10 +200,28 @@ def _head(state: RunsState, name: str, field: str, runs: Sequence[RunRecord]) ->
     )
 
 
+def _rows(
+    state: RunsState, runs: Sequence[RunRecord], fields: Sequence[str], heads: Sequence[Head]
+) -> list[dict[str, Any]]:
+    rows = [_row(state, run, fields) for run in runs]
+    texts = [
+        [
+            value_text(content[1] if field == RESULT and content else content)
+            for field, content in row["cells"]
+        ]
+        for row in rows
+    ]
+    numbers = [head.field == RESULT or (head.number and head.field != "duration") for head in heads]
+    return [{**row, "gaps": gaps} for row, gaps in zip(rows, column_gaps(texts, numbers), strict=True)]
+
+
 def _row(state: RunsState, run: RunRecord, fields: Sequence[str]) -> dict[str, Any]:
     values = run.as_row()
     if HAS in fields:
         values[HAS] = ", ".join(run.has())
+    if RESULT in fields and run.primary_metric:
+        name = run.primary_metric.name
+        values[RESULT] = (name, run.metrics[name]) if name in run.metrics else None
     if TAGS in fields:
         values[TAGS] = _tags(state, run)
     for name in ("description", "notes"):

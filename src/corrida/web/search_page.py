@@ -50,12 +50,13 @@ class FoundFile(NamedTuple):
 
 
 class FoundResult(NamedTuple):
-    """A result of a run: ``analysis`` or ``prediction``, its id, and the run that made it."""
+    """A result of a run: ``analysis`` or ``prediction``, its id, the run that made it, and its table where that is kept."""
 
     kind: str
     id: str
     run: str | None
     said: str
+    file: str = ""
 
 
 def show(site: Site, request: Request) -> Response:
@@ -83,6 +84,8 @@ def show(site: Site, request: Request) -> Response:
             "files": _files(site, text),
             "results": _results(site, text) if " " not in text else [],
         }
+        nothing = not (runs.runs or content["items"] or content["files"] or content["results"])
+        content["with_items"] = next((run for _, run in _newest_with_items(site)), None) if nothing else None
     return site.pages.page(request, "search", content, here="runs")
 
 
@@ -178,10 +181,11 @@ def _predictions(site: Site, text: str) -> Iterator[FoundResult]:
     for folder in _likely_folders(site):
         if text in prediction_ids(folder):
             try:
-                said = f"with {read_prediction(folder, text).rows:,} rows"
+                found = read_prediction(folder, text)
             except CorridaError as error:
-                said = str(error)
-            yield FoundResult("prediction", text, folder.name, said)
+                yield FoundResult("prediction", text, folder.name, str(error))
+            else:
+                yield FoundResult("prediction", text, folder.name, f"with {found.rows:,} rows", found.file)
             return
 
 

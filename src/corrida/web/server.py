@@ -12,6 +12,7 @@ import uvicorn
 
 from corrida.errors import BadInput
 from corrida.inference.access import is_loopback
+from corrida.inference.connection import Connection, make_room
 from corrida.web.guard import Guard, new_token
 from corrida.web.viewer import create_viewer
 
@@ -52,13 +53,23 @@ def serve_pages(
     with _listen(host, port) as listening:
         address, number = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
+        make_room()
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, proxy_headers=False,
-            timeout_graceful_shutdown=2,
+            app, http=_Connection, ws="none", log_config=None, access_log=False, server_header=False,
+            proxy_headers=False, timeout_graceful_shutdown=2,
         )  # fmt: skip
         ready(f"http://{shown}:{number}/" + (f"?token={token}" if token else ""))
         _Server(config, viewer.state.live.close).run(sockets=[listening])
     return 0
+
+
+class _Connection(Connection):
+    """A connection whose refusals are for people."""
+
+    def refusal(self, status: int, code: str, sentence: str) -> tuple[dict[str, str], bytes]:
+        """Return headers and body of an answer to what never became a request."""
+        del status, code
+        return {"content-type": "text/plain; charset=utf-8"}, f"{sentence}\n".encode()
 
 
 class _Server(uvicorn.Server):

@@ -205,13 +205,15 @@ def pace_figures(pace: Pace, window: Window) -> list[Figure]:
             f"{datetime.fromtimestamp(busiest.start, UTC):%H:%M} UTC.",
         )
     ]
-    times = [
-        (one.start + pace.seconds / 2, {"half of them": one.median, "95 %": one.most})
+    times: list[tuple[float, dict[str, float]]] = [
+        (
+            one.start + pace.seconds / 2,
+            {} if one.median is None or one.most is None else {"half of them": one.median, "95 %": one.most},
+        )
         for one in pace.spans
-        if one.median is not None and one.most is not None
     ]
-    if times:
-        slowest = max(measures["95 %"] for _, measures in times)
+    slowest = max((measures["95 %"] for _, measures in times if measures), default=None)
+    if slowest is not None:
         figures.append(
             Figure(
                 times_chart(

@@ -18,11 +18,11 @@ def sparkline(points: Sequence[float], label: str) -> Markup:
     """Return a small line.
 
     Args:
-        points: from the oldest to the newest; those that are not finite are left out.
+        points: from the oldest to the newest; those that are not finite are left out; fewer than two give nothing.
         label: what it shows, for those who do not see it.
     """
     finite = [(i, p) for i, p in enumerate(points) if math.isfinite(p)]
-    if not finite:
+    if len(finite) < 2:  # one point is no line
         return Markup("")
     low, high = min(p for _, p in finite), max(p for _, p in finite)
     span = high - low

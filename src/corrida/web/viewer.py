@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -131,7 +132,7 @@ def create_viewer(
     live = Live(store, steps)
     forms = Forms()
     jobs = JobReader(runner or (lambda: runner_of(project)))
-    pages = Pages(store.root.name, base=base, write=write, forms=forms)
+    pages = Pages(_title(store.root), base=base, write=write, forms=forms)
     comparisons = Comparisons(project.settings.list_keys)
     timeline = ConfigTimeline(project.settings.list_keys)
     site = Site(
@@ -193,12 +194,18 @@ def create_viewer(
         exception_handlers={
             CorridaError: _failed(site),
             HTTPException: _not_found(site),
+            Exception: _broken(site),
         },
         lifespan=lifespan,
     )
     app.state.live = live
     app.state.pages = pages
     return app
+
+
+def _title(root: Path) -> str:
+    """Return how a store is called: by its folder, or by that of the project where all are called alike."""
+    return root.name if root.name != "runs" else root.resolve().parent.name or root.name
 
 
 def _endpoint(site: Site, handler: Handler) -> Callable[[Request], Any]:
@@ -221,16 +228,38 @@ def _failed(site: Site) -> Callable[[Request, Exception], Response]:
         status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, BadInput) else 500
         if isinstance(error, BadForm):
             status = error.status
-        return site.pages.page(request, "error", {"status": status, "message": str(error)}, status=status)
+        content = {"status": status, "message": str(error), "no_runs": status == 404 and _is_empty(site)}
+        return site.pages.page(request, "error", content, status=status)
 
     return answer
+
+
+def _is_empty(site: Site) -> bool:
+    try:
+        return not site.overviews.get().total
+    except CorridaError:  # a store that cannot be read may hold runs
+        return False
 
 
 def _not_found(site: Site) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         message = "there is no such page" if status == 404 else "this page cannot be called in that way"
-        return site.pages.page(request, "error", {"status": status, "message": message}, status=status)
+        page = site.pages.page(request, "error", {"status": status, "message": message}, status=status)
+        page.headers.update(getattr(error, "headers", None) or {})
+        return page
+
+    return answer
+
+
+def _broken(site: Site) -> Callable[[Request, Exception], Response]:
+    """Return what answers to what nobody foresaw; the traceback goes to the terminal, where the server runs."""
+
+    def answer(request: Request, error: Exception) -> Response:
+        message = (
+            f"this page could not be made ({type(error).__name__}); the terminal of the server says more"
+        )
+        return site.pages.page(request, "error", {"status": 500, "message": message}, status=500)
 
     return answer
 

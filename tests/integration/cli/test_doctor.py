@@ -17,6 +17,8 @@ import pytest
 import corrida as package
 from corrida.doctor import mounts, place_checks
 
+pytestmark = pytest.mark.disk  # what doctor says of memory is not asked here
+
 
 @pytest.fixture(autouse=True)
 def _whatever_this_machine_is(monkeypatch):

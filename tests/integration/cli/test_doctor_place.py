@@ -20,6 +20,8 @@ import corrida as package
 from corrida.doctor import examine, installation_checks, place_checks, subject_of
 from corrida.doctor.mounts import meaning_of, mount_of, parse_mounts, syncing_program
 
+pytestmark = pytest.mark.disk  # what doctor says of memory is not asked here
+
 # Lines as Linux writes them: a disk, an overlay, a network mount with a blank in its name, a share of Windows.
 MOUNTS = """\
 21 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw,errors=remount-ro
@@ -149,13 +151,12 @@ def as_nobody(work) -> str:
 
 @pytest.fixture
 def for_all(store):
-    """Let every user in, as far as the store."""
-    modes = {}
-    for folder in (store, *store.parents):
-        modes[folder] = folder.stat().st_mode
-        folder.chmod(modes[folder] | 0o055)
-        if folder.name.startswith("pytest-of-"):
-            break
+    """Let every user in, as far as the store and the cache."""
+    cache = Path(os.environ["CORRIDA_CACHE_DIR"])
+    modes = {folder: folder.stat().st_mode for folder in (store, *store.parents, cache, *cache.parents)}
+    modes = {folder: mode for folder, mode in modes.items() if mode & 0o055 != 0o055}
+    for folder, mode in modes.items():
+        folder.chmod(mode | 0o055)
     yield store
     for folder, mode in modes.items():
         folder.chmod(mode)

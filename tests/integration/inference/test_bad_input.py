@@ -32,15 +32,12 @@ from corrida.inference.settings import runner_of
 from corrida.pipelines.risk.generate import Shape, generate_transactions, write_transactions
 from corrida.project import find_project
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("bad_input"),
-]  # they share a server or models, which take long to make
+pytestmark = pytest.mark.slow  # they share a server or models, which take long to make
 
 HEADER = "cliente_id,monto,fecha,tipo_operacion,sector_actividad\n"
 ROW = "X,4321.5,2025-03-03T12:00:00,tarjeta,comercio\n"
 QUICK = ["supervised.boosting_rounds=12", "supervised.forest_trees=12", "anomaly.trees=20", "report=false"]
-TELLTALE = re.compile(r"/tmp|/home|/usr|/work|Traceback|\.py\b|site-packages|polars|Errno|0x[0-9a-f]{6}")
+TELLTALE = re.compile(r"/tmp|/dev|/home|/usr|/work|Traceback|\.py\b|site-packages|polars|Errno|0x[0-9a-f]{6}")
 PARQUET = "application/vnd.apache.parquet"
 
 

@@ -169,6 +169,6 @@ def test_the_page_of_a_run_says_where_its_results_went(scored):
     assert made.file in page
     assert "new.csv" in page
     assert "Served to others" in page
-    assert all(f">{name}</th>" in page for name in ("a1", "a2"))
+    assert all(f">{name}</a></th>" in page for name in ("a1", "a2"))
     assert "a1.up.csv" in page
     assert page.count("<td>yes</td>") == 2

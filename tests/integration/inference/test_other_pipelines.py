@@ -23,10 +23,7 @@ from corrida.inference.problems import problem_of
 from corrida.inference.scoring import load_scorer
 from corrida.inference.server import build
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("other_pipelines"),
-]  # they share a server or models, which take long to make
+pytestmark = pytest.mark.slow  # they share a server or models, which take long to make
 
 
 def command(*arguments):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,7 +126,9 @@ def test_the_rules_say_no_and_forcing_needs_a_reason(writing: TestClient) -> Non
     _train("two", 0.5)
     _promote(writing, "one")
     page = html.unescape(writing.get("/runs/run_two/promote").text)
-    assert "Gate failed: 1 rule broken (accuracy)" in page
+    (verdict,) = re.findall(r'<section class="verdict bad".*?</section>', page, re.DOTALL)
+    assert re.search(r"<h3[^>]*>Gate failed</h3>\s*<p class=\"sentence\">1 rule broken \(accuracy\)</p>", verdict)
+    assert '<button class="against">Promote as @production against the rules</button>' in page
     status, page = _promote(writing, "two", reason="please")
     assert status == 409
     assert "run_two is not promoted, gate failed: 1 rule broken (accuracy)" in page
@@ -140,6 +143,16 @@ def test_the_rules_say_no_and_forcing_needs_a_reason(writing: TestClient) -> Non
     assert store.aliases()["production"].reason == (
         "the other is too slow (forced: gate failed: 1 rule broken (accuracy))"
     )
+
+
+def test_a_run_that_carries_the_alias_is_not_offered_again(writing: TestClient) -> None:
+    _train("one", 0.5)
+    _promote(writing, "one")
+    page = writing.get("/runs/run_one/promote").text
+    assert "It is @production already" in page
+    assert 'href="/aliases#production"' in page
+    assert 'class="act-form"' not in page
+    assert 'class="act-form"' in writing.get("/runs/run_one/promote?alias=candidate").text
 
 
 def test_what_moved_meanwhile_is_looked_at_again(writing: TestClient) -> None:
@@ -165,7 +178,7 @@ def test_a_bad_alias_and_a_run_that_failed(writing: TestClient) -> None:
     assert status == 400
     assert 'class="problem"' in page
     page = writing.get("/runs/run_bad/promote").text
-    assert "Only a finished run can be promoted" in page
+    assert "only a run that finished can be promoted" in page
     key = fields(writing.get("/runs/run_one/promote").text, "/runs/run_one/promote")
     assert writing.post("/runs/run_bad/promote", data=key).status_code == 409
     assert not corrida.Store("runs").aliases()

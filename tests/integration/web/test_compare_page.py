@@ -78,20 +78,20 @@ def test_items_are_chosen_by_kind_and_text_and_open_to_both_answers(
 ) -> None:
     address = f"/compare?run={pair[0]}&run={pair[1]}"
     first = pages.get(address)
-    assert first.text.count("<details>") == 25
+    assert first.text.count("<details data-item=") == 25
     assert "1–25 of 40" in first.text
     second = pages.get(f"{address}&page=2")
-    assert second.text.count("<details>") == 15
+    assert second.text.count("<details data-item=") == 15
     assert 'rel="prev"' in second.text
     assert 'rel="next"' not in second.text
     broken = pages.get(f"{address}&items=broken")
-    assert broken.text.count("<details>") == 1
+    assert broken.text.count("<details data-item=") == 1
     (opened,) = re.findall(r'<table class="answers">.*?</table>', broken.text, re.DOTALL)
     assert "output yes no correct yes no" in _said(opened)
     assert "expected yes" in _said(broken.text)
     assert 'href="/items/T199?pipeline=code"' in broken.text
     found = pages.get(f"{address}&find=TEXT+17")
-    assert found.text.count("<details>") == 1
+    assert found.text.count("<details data-item=") == 1
     assert "No item fits" in pages.get(f"{address}&find=nothing").text
     assert pages.get(f"{address}&items=nonsense&page=999").status_code == 200
 
@@ -211,6 +211,69 @@ def test_runs_that_cannot_be_compared_say_why(pages: TestClient, pair: tuple[str
     assert matrix.status_code == 200
 
 
+def test_what_was_not_tested_is_not_coloured_as_if_it_were(pages: TestClient, pair: tuple[str, str]) -> None:
+    with corrida.start_run(pipeline="code", run_tag="bare", primary_metric="accuracy", direction="max") as run:
+        run.log_metrics({"accuracy": 0.5, "other": 3})
+    address = f"/compare?run={pair[0]}&run=run_bare"
+    page = pages.get(address).text
+    assert "<h1>not tested</h1>" in page
+    assert "None of them was tested" in page
+    (table,) = re.findall(r'<table class="findings">.*?</table>', page, re.DOTALL)
+    assert "accuracy decides 0.8 0.5 −0.3 worse" in _said(table)
+    assert not re.search(r'class="(?:right )?(?:good|bad)"', table)
+    matrix = pages.get(f"{address}&run={pair[1]}").text
+    assert "−0.3 the worse way" in _said(matrix)
+    assert "+0.19 better" in _said(matrix)
+    assert "None of them was tested" not in pages.get(f"/compare?run={pair[0]}&run={pair[1]}").text
+
+
+def test_a_run_that_did_not_finish_is_told_beside_the_verdict(
+    pages: TestClient, pair: tuple[str, str]
+) -> None:
+    with (  # noqa: PT012 - a run is a block
+        pytest.raises(ValueError, match="singular"),
+        corrida.start_run(pipeline="code", run_tag="bad", primary_metric="accuracy") as failed,
+    ):
+        failed.log_metrics({"accuracy": 0.1})
+        raise ValueError("singular")
+    page = pages.get(f"/compare?run={pair[0]}&run=run_bad").text
+    (verdict,) = re.findall(r'<section class="verdict.*?</section>', page, re.DOTALL)
+    assert "run_bad is failed: its metrics may be incomplete" in _said(verdict)
+    many = pages.get(f"/compare?run={pair[0]}&run={pair[1]}&run=run_bad").text
+    assert many.count("its metrics may be incomplete") == 1
+    many = pages.get(f"/compare?run=run_bad&run={pair[0]}&run={pair[1]}").text
+    assert many.count("its metrics may be incomplete") == 1  # of the baseline, above all of them
+
+
+def test_runs_whose_items_are_all_the_same_or_none_of_them(
+    pages: TestClient, pair: tuple[str, str], project: Path
+) -> None:
+    del project
+    _run("same", set(range(40)), params={"names": ["a", "é"]})
+    page = pages.get(f"/compare?run={pair[0]}&run=run_same").text
+    assert "Every shared item is the same in both runs." in page
+    assert 'name="find"' not in page
+    assert "by segment" not in page  # a figure of nothing but zeros
+    assert "items fixed, 0 broken" not in page
+    assert 'names: – → ["a", "é"]' in _said(page)
+    _run("others", set(), frame=_items(set(), 20).with_columns(item_id=pl.col("item_id") + "x"))
+    page = pages.get(f"/compare?run={pair[0]}&run=run_others").text
+    assert "The runs share no item." in page
+    assert "of 0 shared" not in page
+    assert "200 only in A, 20 only in B" in page
+
+
+def test_a_figure_in_which_nothing_can_be_seen_is_left_out(pages: TestClient, project: Path) -> None:
+    del project
+    _run("a", set(), frame=_items(set(), 1200))
+    _run("b", {0}, frame=_items({0, 1}, 1200))
+    page = pages.get("/compare?run=run_a&run=run_b").text
+    assert "0 fixed, 2 broken of 1,200 shared items" in _said(page)
+    assert "a band is as wide as" not in page
+    assert page.count("<details data-item=") == 2
+    assert "As the runs logged them; what was tested stands above." in page  # 0.9992 of it, where the items say 0.9983
+
+
 def test_items_that_were_altered_are_seen_though_the_comparison_is_remembered(
     pages: TestClient, pair: tuple[str, str]
 ) -> None:
@@ -241,6 +304,7 @@ def test_an_empty_store_says_the_next_command(pages: TestClient) -> None:
     page = pages.get("/compare")
     assert page.status_code == 404
     assert "no run has finished" in page.text
+    assert "corrida demo matching" in page.text
 
 
 def test_a_new_note_shows_though_the_comparison_is_remembered(

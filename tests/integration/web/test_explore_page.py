@@ -113,6 +113,53 @@ def test_no_runs_and_runs_with_nothing_to_show(pages: TestClient) -> None:
     assert pages.get("/explore.json").json()["runs"] == []
 
 
+def test_the_scatter_may_stand_on_fields_without_an_axis(pages: TestClient, runs: None) -> None:
+    del runs
+    query = {"axis": "params.kind", "x": "params.lr", "y": "metrics.f1", "log": "params.lr"}
+    told = pages.get("/explore.json", params=query).json()
+    assert [axis["name"] for axis in told["axes"]] == ["params.kind"]
+    assert told["beside"] == [
+        {"name": "params.lr", "kind": "number", "domain": [], "log": True},
+        {"name": "metrics.f1", "kind": "number", "domain": [], "log": False},
+    ]
+    assert set(told["values"]) == {"params.kind", "params.lr", "metrics.f1"}
+    both = pages.get("/explore.json", params={"axis": "params.kind", "x": "metrics.f1", "y": "metrics.f1"}).json()
+    assert [field["name"] for field in both["beside"]] == ["metrics.f1"]
+
+
+def test_limits_of_an_address_are_no_matter_of_the_server(pages: TestClient, runs: None) -> None:
+    del runs
+    page = pages.get("/explore", params={"keep": ["params.lr~0.1~1", "nonsense", "~~~", "metrics.f1~x~"]})
+    assert page.status_code == 200
+    assert len(_ids(page.text)) == 5
+
+
+def test_runs_that_did_not_finish_look_otherwise(pages: TestClient, runs: None) -> None:
+    del runs
+    with (  # noqa: PT012 - a run is a block
+        pytest.raises(ValueError, match="singular"),
+        corrida.start_run(pipeline="train", run_tag="bad", primary_metric="f1", params={"lr": 1.0}) as run,
+    ):
+        run.log_metrics({"f1": 0.1})
+        raise ValueError("singular")
+    charts = pages.get("/explore.json").json()["charts"]
+    for name in ("scatter", "time"):
+        assert "diamonds: 1 run that did not finish" in charts[name]["title"]["subtitle"], name
+    points = charts["scatter"]["data"]["values"]
+    assert [point["run"] for point in points if not point["ended"]] == ["run_bad"]
+
+
+def test_one_run_is_a_table_without_figures(pages: TestClient, project: Path) -> None:
+    del project
+    with corrida.start_run(pipeline="train", run_tag="one", params={"lr": 0.1}) as run:
+        run.log_metrics({"f1": 0.5})
+    page = pages.get("/explore").text
+    assert "One run alone is not much to explore" in page
+    assert _ids(page) == ["run_one"]
+    assert "data-explore" not in page
+    assert "explore.js" not in page
+
+
 def test_a_run_without_metrics(pages: TestClient, plain: None) -> None:
     del plain
     page = pages.get("/explore")

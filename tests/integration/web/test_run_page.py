@@ -35,7 +35,7 @@ def test_overview_says_what_came_out_and_what_was_before(pages: TestClient) -> N
     assert page.status_code == 200
     assert "0.75" in page.text
     assert "+0.25" in page.text
-    assert "better" in page.text
+    assert "Is that more than chance?" in page.text
     assert "run=run_first&amp;run=run_second" in page.text
     assert "corrida rerun run_second" in page.text
     assert "<script>alert" not in page.text

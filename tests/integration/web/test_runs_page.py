@@ -99,24 +99,24 @@ def test_each_pipeline_has_its_line(pages: TestClient, runs: None) -> None:
     del runs
     page = pages.get("/").text
     assert 'aria-label="f1 of the last 3 runs"' in page
-    assert 'aria-label="f1 of one run"' in page
+    assert page.count('class="sparkline"') == 1  # one run makes no line
     trend = pages.get("/?pipeline=train").text.partition('<p class="trend">')[2].partition("</p>")[0]
     assert "<strong>0.7</strong>" in trend
 
 
 def test_what_is_known_of_all_runs_follows_them(pages: TestClient, runs: None) -> None:
     del runs
-    assert "of 4 runs" in pages.get("/").text
+    assert ">4 runs<" in pages.get("/").text
     with corrida.start_run(pipeline="new", run_tag="later") as run:
         run.log_metrics({"unheard_of": 1.0})
     corrida.Store("runs").refresh()
     page = pages.get("/").text
-    assert "of 5 runs" in page
+    assert ">5 runs<" in page
     assert "metrics.unheard_of" in page
     corrida.Store("runs").remove(["run_later"])
     corrida.Store("runs").refresh()
     page = pages.get("/").text
-    assert "of 4 runs" in page
+    assert ">4 runs<" in page
     assert "metrics.unheard_of" not in page
 
 

@@ -99,7 +99,7 @@ def test_the_queue_and_what_ended(pages: TestClient, files: Files) -> None:
     text = html.unescape(page)
     assert "the oldest for" in text
     assert "In the last hour: 1 processed, 2 failed; 20 rows scored." in text
-    assert re.search(r"the file has no column x .*?</td><td class=\"right\">2</td>", text)
+    assert re.search(r"the file has no column x .*?</td><td class=\"right\" data-label=\"files\">2</td>", text)
     assert "商品" in text
     assert [figure["title"]["text"] for figure in _figures(page)] == [
         "Analyses that ended",
@@ -160,7 +160,7 @@ def test_drift_of_the_last_files(pages: TestClient, files: Files) -> None:
     figure = _figures(page)[-1]
     assert figure["title"]["text"] == "How far files stood from training"
     shown = {row["feature"] for row in figure["data"]["values"]}
-    assert shown == {f"feature_{n:02d}" for n in range(4, 12)}
+    assert shown == {f"feature_{n:02d}" for n in range(6, 12)}
     assert re.search(r"feature_<wbr>11</th><td class=\"right warning strong\">0.33 ", page)
     assert "Drift of the features over the last 4 files of train" in page
 
@@ -184,6 +184,35 @@ def test_what_a_second_run_answered(pages: TestClient, files: Files, project: Pa
     assert "5 of 20 rows were answered otherwise" in pages.get("/serving/a1").text
     assert "it was not compared: no run is @candidate" in pages.get("/serving/a2").text
     assert "still to be compared" in pages.get("/serving/a3").text
+
+
+def test_a_reason_is_told_once_whatever_the_files_are_called(pages: TestClient, files: Files) -> None:
+    for name in ("one", "two"):
+        problem = Problem(code="invalid_file", message=f"{name}.csv: there are no rows.")
+        files.ended(name, problem, file=f"{name}.csv")
+    page = pages.get("/serving").text
+    (reasons,) = re.findall(r'<table class="stacks">.*?</table>', page, re.DOTALL)
+    assert re.search(r'>there are no rows\.</a></td><td class="right" data-label="files">2</td>', reasons)
+    assert "one.csv: there are no rows." in page[page.index('id="analyses"') :]
+    assert '<th scope="col">for</th>' not in page  # nobody is named
+    files.ended("three", client="bank")
+    assert '<th scope="col">for</th>' in pages.get("/serving").text
+
+
+def test_the_file_of_an_analysis_that_failed_is_not_waited_for(
+    pages: TestClient, files: Files, project: Path
+) -> None:
+    shadows = Shadows(files.service.database)
+    model = Model("run_two", "seal", "train", "train", project / "runs" / "run_two")
+    files.ended("good")
+    files.ended("bad", Problem(code="invalid_file", message="there are no rows"))
+    shadows.plan(files.service.jobs.get("good"), "@candidate", model)
+    shadows.plan(files.service.jobs.get("bad"), "@candidate", model)
+    text = pages.get("/serving").text
+    (row,) = re.findall(r"<tr><th scope=\"row\">@candidate.*?</tr>", text)
+    assert re.findall(r'<td class="right">([\d,]+)</td>', row)[-2:] == ["1", "0"]  # waiting, failed
+    assert shadows.counts()["waiting"] == 1
+    assert "nothing was compared, since the analysis itself failed" in pages.get("/serving/bad").text
 
 
 def test_pages_of_analyses(pages: TestClient, files: Files) -> None:

@@ -263,7 +263,7 @@ def test_the_same_items_of_other_data_are_said_first(noisy, project):
         cautions[0]
         == "the items have the same ids, but the data are not the same: gold.csv has other content"
     )
-    assert cautions[1].startswith("not the same truth: 1 items")
+    assert cautions[1].startswith("not the same truth: 1 item has")
 
 
 def test_losses_that_are_no_numbers_are_said(noisy):

@@ -40,7 +40,7 @@ def measured(rounds, **options):
 
 @pytest.fixture
 def place(tmp_path):
-    place = Place(tmp_path / "bench", tiny=True)
+    place = Place(tmp_path / "bench")
     yield place
     place.close()
 
@@ -131,6 +131,19 @@ def test_every_round_runs_every_contestant_once_and_the_first_does_not_count(pla
         "plain Python": 3,
         "corrida": 3,
     }
+
+
+def test_what_is_done_small_is_done_once(tmp_path):
+    done = []
+
+    def work(_place, entry):
+        done.append(entry.contestant)
+        return {"value": float(len(done))}
+
+    place = Place(tmp_path / "bench", tiny=True)
+    measure(place, Case("work", "work", (Entry("floor"),), work), contestants=["floor"], rounds=1)
+    place.close()
+    assert done == ["floor"]
 
 
 def test_a_contestant_that_fails_is_out_and_named(place):

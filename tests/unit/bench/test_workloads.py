@@ -27,7 +27,6 @@ def test_what_is_left_out_is_run_by_another_case():
     assert {*SAME_CODE, *SAME_CODE.values()} <= {case.name for case in all_cases()}
 
 
-@pytest.mark.xdist_group("bench")
 @pytest.mark.parametrize(
     "case",
     [
@@ -50,7 +49,6 @@ def test_a_workload_runs(place, case, monkeypatch):
         assert sample.get("ended_with_error", 0) == 0
 
 
-@pytest.mark.xdist_group("bench")
 def test_the_command_writes_the_page(tmp_path, capsys):
     page = tmp_path / "page.md"
     arguments = ["--only", "import", "--peers", "none", "--rounds", "1", "--tiny"]

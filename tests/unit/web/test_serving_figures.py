@@ -47,6 +47,13 @@ def test_figures_can_be_drawn() -> None:
         assert figure.alt
 
 
+def test_a_line_is_broken_where_nothing_ended() -> None:
+    _, times = pace_figures(_pace(3, 0, 0, 1), WINDOWS[0])
+    rows = [row for row in times.spec["data"]["values"] if row["what"] == "95 %"]
+    assert [row["time"] for row in rows] == [30_000, 90_000, 150_000, 210_000]  # the whole window is on the axis
+    assert [row["seconds"] for row in rows] == [4.0, 4.0, None, 4.0]
+
+
 def test_the_features_that_moved_most() -> None:
     points = [{f"f{n:02d}": n / 100 for n in range(20)}, {"f00": -0.9}]
     assert farthest(points)[:3] == ["f00", "f19", "f18"]

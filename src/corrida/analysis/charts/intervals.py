@@ -39,7 +39,7 @@ def intervals_chart(
         "type": "nominal",
         "sort": [row[name] for row in rows],
         "title": None,
-        "axis": {"ticks": False, "domain": False},
+        "axis": {"ticks": False, "domain": False, "labelPadding": 8},
     }
     by_state = {"field": "state", "type": "nominal", "title": None}
     colour = {
@@ -58,7 +58,12 @@ def intervals_chart(
             "mark": {"type": "rule", "strokeWidth": 3},
             "encoding": {
                 "y": y,
-                "x": {"field": "low", "type": "quantitative", "title": "B − A", "axis": {"format": "+.3~f"}},
+                "x": {
+                    "field": "low",
+                    "type": "quantitative",
+                    "title": "B − A",
+                    "axis": {"format": "+.3~f", "tickCount": 6, "labelOverlap": True, "labelSeparation": 8},
+                },
                 "x2": {"field": "high"},
                 "color": colour,
                 "tooltip": list(facts),

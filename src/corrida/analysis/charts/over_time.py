@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from corrida.analysis.charts.theme import CHANGED, GOOD, PALETTE, QUIET, Spec, figure
@@ -23,7 +24,8 @@ def over_time_chart(
 ) -> Spec:
     """Return a line a pipeline over the time at which the runs started; a rule where a run was configured anew.
 
-    The points are named ``points``, each with ``kind`` (``run`` or ``change``), ``run`` and ``chosen``.
+    The points are named ``points``, each with ``kind`` (``run`` or ``change``), ``run`` and ``chosen``;
+    those of runs that did not finish are diamonds.
 
     Args:
         metric: its name.
@@ -33,7 +35,10 @@ def over_time_chart(
     """
     rows: list[dict[str, Any]] = []
     for run, value in zip(runs, values, strict=True):
-        base = {"run": run.id, "pipeline": run.pipeline, "time": run.created, "chosen": True}
+        base = {
+            "run": run.id, "pipeline": run.pipeline, "time": run.created, "chosen": True,
+            "ended": run.status == "finished", "status": run.status,
+        }  # fmt: skip
         if value is not None:
             rows.append({**base, "kind": "run", "y": value})
         if lines := changes.get(run.id):
@@ -49,6 +54,7 @@ def over_time_chart(
         else []
     )
     parts += [f"{missing:,} run{'s' * (missing != 1)} without it left out"] if missing else []
+    parts += unfinished_said(row["run"] for row in rows if row["kind"] == "run" and not row["ended"])
     time = {
         "field": "time", "type": "temporal", "title": None,
         "axis": {"grid": False, "tickCount": 6, "labelOverlap": True, "format": _time_format(runs)},
@@ -63,14 +69,17 @@ def over_time_chart(
         {"field": "run", "type": "nominal"},
         {"field": "y", "type": "quantitative", "title": metric.replace(".", " ").replace("[", "("), "format": ".6~g"},
         {"field": "time", "type": "temporal", "format": "%Y-%m-%d %H:%M"},
+        {"field": "status", "type": "nominal"},
     ]  # fmt: skip
     only = {kind: [{"filter": f"datum.kind === '{kind}'"}] for kind in ("run", "change")}
     clear = len(changes) <= _CLEAR
     layers: list[dict[str, Any]] = [
         {"transform": only["run"], "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.55},
          "encoding": {"x": time, "y": height, "color": colour}},
-        {"transform": only["run"], "mark": {"type": "circle", "size": 55, "opacity": 1},
+        {"transform": only["run"], "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1},
          "encoding": {"x": time, "y": height, "tooltip": tooltip,
+                      "shape": {"condition": {"test": "!datum.ended", "value": "diamond"}, "value": "circle"},
+                      "size": {"condition": {"test": "!datum.ended", "value": 85}, "value": 55},
                       "color": {"condition": {"test": "!datum.chosen", "value": QUIET}, **colour},
                       "opacity": {"condition": {"test": "datum.chosen", "value": 0.95}, "value": 0.5}}},
     ]  # fmt: skip
@@ -100,8 +109,17 @@ def over_time_chart(
     )
 
 
+def unfinished_said(runs: Iterable[str]) -> list[str]:
+    """Say that runs which did not finish look otherwise; nothing where there is none."""
+    count = len(set(runs))
+    return [f"diamonds: {count:,} run{'s' * (count != 1)} that did not finish"] if count else []
+
+
 def _time_format(runs: Sequence[RunRecord]) -> str:
     """Return how the axis writes times, by how far they lie apart."""
-    times = [datetime.fromisoformat(run.created) for run in runs]
+    times = []
+    for run in runs:
+        with contextlib.suppress(ValueError):  # somebody wrote run.json by hand
+            times.append(datetime.fromisoformat(run.created).replace(tzinfo=UTC))
     span = (max(times) - min(times)).total_seconds() if times else 0.0
     return "%H:%M:%S" if span < 10 * 60 else "%d %b %H:%M" if span < 4 * 86_400 else "%d %b %Y"

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from corrida.analysis.charts.theme import BAD, GOOD, INK, PALETTE, QUIET, Spec, figure
 
-MOST_FEATURES: Final = len(PALETTE)
+MOST_FEATURES: Final = 6
+"""So many lines can be told apart, and told by colours that stand out from a white ground."""
 DRIFT_LIMITS: Final[Mapping[str, float]] = {"psi": 0.25, "level": 3.0}
 """Beyond it a feature counts as far from training."""
 _COLOURS: Final = {"processed": GOOD, "failed": BAD, "cancelled": QUIET}
@@ -40,7 +41,7 @@ def ended_chart(
     ticks: dict[str, Any] = {"values": list(range(most + 1))} if most <= _FEW else {"tickCount": 4}
     shown = [how for how in _COLOURS if any(ended.get(how) for _, _, ended, _ in spans)] or ["processed"]
     return figure(
-        title, subtitle, width=440, height=190, data={"values": rows},
+        title, subtitle, width=440, height=224, data={"values": rows},
         mark={"type": "bar", "orient": "vertical", "xOffset": 0.5, "x2Offset": -0.5},
         encoding={
             "x": _TIME,
@@ -62,27 +63,31 @@ def ended_chart(
 
 
 def times_chart(title: str, subtitle: str, spans: Sequence[tuple[float, Mapping[str, float]]]) -> Spec:
-    """Return how long analyses took, a line a measure.
+    """Return how long analyses took, a line a measure, broken where nothing ended.
 
     Args:
         title: what the figure says.
         subtitle: what the lines are.
-        spans: middle of each stretch in seconds since the epoch, and seconds by the name of the measure; what nothing
-            ended in has none.
+        spans: middle of each stretch in seconds since the epoch, the oldest first and without gaps, and seconds by the
+            name of the measure; what nothing ended in has none, and is on the axis all the same.
     """
+    names = list(dict.fromkeys(name for _, measures in spans for name in measures))
     rows = [
-        {"time": middle * 1000, "what": name, "seconds": round(seconds, 4)}
+        {
+            "time": middle * 1000,
+            "what": name,
+            "seconds": round(measures[name], 4) if name in measures else None,
+        }
         for middle, measures in spans
-        for name, seconds in measures.items()
+        for name in names
     ]
-    names = list(dict.fromkeys(row["what"] for row in rows))
     encoding: dict[str, Any] = {
         "x": _TIME,
         "y": {"field": "seconds", "type": "quantitative", "title": "seconds", "scale": {"zero": True},
               "axis": {"tickCount": 4, "format": "~s"}},
         "color": {"field": "what", "type": "nominal", "title": None,
                   "scale": {"domain": names, "range": list(PALETTE[: len(names)])},
-                  "legend": {"orient": "bottom", "symbolType": "stroke"}},
+                  "legend": {"orient": "bottom", "symbolType": "stroke", "symbolOpacity": 1, "symbolStrokeWidth": 2.5}},
     }  # fmt: skip
     tooltip = [
         {"field": "time", "type": "temporal", "title": "at", "format": "%H:%M"},
@@ -90,10 +95,11 @@ def times_chart(title: str, subtitle: str, spans: Sequence[tuple[float, Mapping[
         {"field": "seconds", "type": "quantitative", "format": ".3~g"},
     ]
     return figure(
-        title, subtitle, width=440, height=190, data={"values": rows},
+        title, subtitle, width=440, height=224, data={"values": rows},
         layer=[
             {"mark": {"type": "line", "strokeWidth": 1.8, "strokeJoin": "round"}, "encoding": encoding},
-            {"mark": {"type": "circle", "size": 30}, "encoding": {**encoding, "tooltip": tooltip}},
+            {"transform": [{"filter": "isValid(datum.seconds)"}],
+             "mark": {"type": "circle", "size": 30}, "encoding": {**encoding, "tooltip": tooltip}},
         ],
     )  # fmt: skip
 
@@ -125,7 +131,7 @@ def drift_chart(
         "y": {"field": "drift", "type": "quantitative", "title": None, "axis": {"tickCount": 5}},
         "color": {"field": "feature", "type": "nominal", "title": None,
                   "scale": {"domain": shown, "range": list(PALETTE[: len(shown)])},
-                  "legend": {"orient": "bottom", "symbolType": "stroke", "columns": 4}},
+                  "legend": {"orient": "bottom", "symbolType": "stroke", "symbolOpacity": 1, "symbolStrokeWidth": 2.5, "columns": 3}},
     }  # fmt: skip
     tooltip = [
         {"field": "analysis", "type": "nominal"},

@@ -6,13 +6,13 @@ const root = document.querySelector("[data-explore]");
 const base = document.body.dataset.base;
 const answer = await fetch(root.dataset.explore);
 if (!answer.ok) throw new Error(`the runs could not be read: ${answer.status}`);
-const { axes, x, y, colour, runs, values, charts } = await answer.json();
+const { axes, beside, x, y, colour, runs, values, charts } = await answer.json();
+const fields = [...axes, ...beside]; // those of the scatter need no axis of their own
 
 const MOST_ROWS = 100;
 const TOP = 48, HEIGHT = 300, MISSING = 34, GAP = 128;
 const SVG = "http://www.w3.org/2000/svg";
-const limits = new Map(); // by axis: { low, high } of numbers, or { names }
-let brush = {}; // of the scatter
+const limits = new Map(); // by field: { low, high } of numbers, or { names }. The rectangle of the scatter is two of them
 const figures = new Map([...root.querySelectorAll("[data-chart]")].map((figure) => [figure.dataset.chart, figure]));
 
 function node(name, facts, parent, text) {
@@ -47,30 +47,45 @@ function within(name, at) {
   return limit.names ? limit.names.has(value) : value >= limit.low && value <= limit.high;
 }
 
-function brushed(channel, name, at) {
-  const range = brush[channel];
-  if (!range) return true;
-  const value = values[name][at];
-  if (value === null) return false;
-  return typeof value === "string" ? range.includes(value) : value >= Math.min(...range) && value <= Math.max(...range);
+const isKept = (at) => fields.every((field) => within(field.name, at));
+
+// Six digits, and never so that what lies on the limit falls outside of it.
+function rounded(value, way) {
+  if (!Number.isFinite(value) || value === 0) return value;
+  const unit = 10 ** (Math.floor(Math.log10(Math.abs(value))) - 5);
+  const near = Number(value.toPrecision(6));
+  return (way < 0 ? near <= value : near >= value) ? near : Number((near + way * unit).toPrecision(6));
 }
 
-const isKept = (at) => axes.every((axis) => within(axis.name, at)) && (!x || brushed("x", x, at)) && (!y || brushed("y", y, at));
+function limit(name, low, high) {
+  limits.set(name, { low: rounded(Math.min(low, high), -1), high: rounded(Math.max(low, high), 1) });
+}
+
+// In the address: name~least~greatest, or name~=~value~value; an end that is open is empty.
+const guarded = (part) => part.replace(/[%~]/g, (mark) => (mark === "%" ? "%25" : "%7E"));
+const unguarded = (part) => part.replace(/%25|%7E/g, (mark) => (mark === "%25" ? "%" : "~"));
+const end = (value) => (Number.isFinite(value) ? String(value) : "");
+const kept = () => [...limits].map(([name, limit]) => [guarded(name), ...(limit.names ? ["=", ...[...limit.names].map(guarded)] : [end(limit.low), end(limit.high)])].join("~"));
 
 function remember() {
   const query = new URLSearchParams(location.search);
+  const named = (texts) => texts.map((text) => text.split("~")[0]).sort().join("~");
+  const before = query.getAll("keep");
   query.delete("keep");
-  for (const [name, limit] of limits) query.append("keep", [name, ...(limit.names ? ["=", ...limit.names] : [limit.low, limit.high])].join("~"));
-  history.replaceState(null, "", `?${query}`);
+  for (const text of kept()) query.append("keep", text);
+  // Back leads to what was limited before, not through every step of a pointer.
+  const step = named(before) === named(kept()) ? "replaceState" : "pushState";
+  if (before.join() !== kept().join()) history[step](null, "", `?${query}`);
 }
 
 function recall() {
+  limits.clear();
   for (const text of new URLSearchParams(location.search).getAll("keep")) {
-    const [name, ...rest] = text.split("~");
-    const axis = axes.find((one) => one.name === name);
-    if (axis?.kind === "name" && rest[0] === "=") limits.set(name, { names: new Set(rest.slice(1)) });
-    else if (axis?.kind === "number" && rest.length === 2 && rest.every((part) => !Number.isNaN(Number(part))))
-      limits.set(name, { low: Number(rest[0]), high: Number(rest[1]) });
+    const [name, ...rest] = text.split("~").map(unguarded);
+    const field = fields.find((one) => one.name === name);
+    if (field?.kind === "name" && rest[0] === "=") limits.set(name, { names: new Set(rest.slice(1)) });
+    else if (field?.kind === "number" && rest.length === 2 && rest.every((part) => !Number.isNaN(Number(part))))
+      limits.set(name, { low: rest[0] === "" ? -Infinity : Number(rest[0]), high: rest[1] === "" ? Infinity : Number(rest[1]) });
   }
 }
 
@@ -105,7 +120,7 @@ function tones() {
 }
 
 function plot() {
-  const gap = Math.max(GAP, Math.min(400, (box.parentElement.clientWidth - 150) / Math.max(axes.length - 1, 1)));
+  const gap = Math.max(GAP, Math.min(640, (box.parentElement.clientWidth - 150) / Math.max(axes.length - 1, 1)));
   const width = gap * (axes.length - 1) + 150;
   const svg = node("svg", { viewBox: `0 0 ${width} ${TOP + HEIGHT + MISSING}`, width, height: TOP + HEIGHT + MISSING, role: "img", "aria-label": `Parallel coordinates of ${runs.length} runs over ${axes.map((axis) => short(axis.name)).join(", ")}` });
   const across = new Map(axes.map((axis, i) => [axis.name, 60 + gap * i]));
@@ -131,7 +146,7 @@ function axisOf(axis, place, lacking, svg, gap) {
   const scale = scales.get(axis.name);
   const group = node("g", { class: "axis", transform: `translate(${place} 0)` }, svg);
   node("line", { y1: TOP, y2: TOP + HEIGHT - 12 }, group);
-  const most = Math.floor((gap - 10) / 7.2), name = short(axis.name);
+  const most = Math.floor((gap - 26) / 7.2), name = short(axis.name);
   const label = node("text", { y: 18, class: "name", "text-anchor": "middle" }, group, name.length > most ? `…${name.slice(1 - most)}` : name);
   node("title", {}, label, axis.name);
   if (axis.log) node("text", { y: 33, "text-anchor": "middle" }, group, "log");
@@ -156,7 +171,8 @@ function axisOf(axis, place, lacking, svg, gap) {
       const [low, high] = [Math.min(from, to), Math.max(from, to)];
       if (high - low < 4) limits.delete(axis.name);
       else if (axis.kind === "name") limits.set(axis.name, { names: new Set(scale.between(low, high)) });
-      else limits.set(axis.name, { low: Number(scale.value(high).toPrecision(6)), high: Number(scale.value(low).toPrecision(6)) });
+      else limit(axis.name, scale.value(low), scale.value(high));
+      mark();
       update();
     };
     grip.onpointermove = move;
@@ -182,20 +198,25 @@ const inputs = new Map();
 
 function limitsByHand() {
   const place = root.querySelector("[data-limits]");
-  for (const axis of axes) {
+  for (const axis of fields) {
     const field = element("fieldset", {}, place);
     element("legend", {}, field, short(axis.name));
     if (axis.kind === "name") {
-      const select = element("select", { multiple: true, size: Math.min(4, Math.max(2, axis.domain.length)) }, field);
-      select.setAttribute("aria-label", `Values of ${axis.name} to keep`);
-      for (const name of axis.domain) element("option", { value: name }, select, name);
-      select.addEventListener("change", () => {
-        const names = [...select.selectedOptions].map((option) => option.value);
+      const list = element("div", { className: "values" }, field);
+      const boxes = axis.domain.map((name) => {
+        const label = element("label", {}, list);
+        const box = element("input", { type: "checkbox", value: name }, label);
+        element("span", {}, label, name);
+        return box;
+      });
+      list.addEventListener("change", () => {
+        const names = boxes.filter((box) => box.checked).map((box) => box.value);
         if (names.length) limits.set(axis.name, { names: new Set(names) });
         else limits.delete(axis.name);
+        mark();
         update();
       });
-      inputs.set(axis.name, [select]);
+      inputs.set(axis.name, boxes);
       continue;
     }
     const pair = ["least", "greatest"].map((which) => {
@@ -205,6 +226,7 @@ function limitsByHand() {
         const [low, high] = pair.map((one) => one.value);
         if (low === "" && high === "") limits.delete(axis.name);
         else limits.set(axis.name, { low: low === "" ? -Infinity : Number(low), high: high === "" ? Infinity : Number(high) });
+        mark();
         update();
       });
       return input;
@@ -214,10 +236,10 @@ function limitsByHand() {
 }
 
 function showLimits() {
-  for (const [name, fields] of inputs) {
+  for (const [name, parts] of inputs) {
     const limit = limits.get(name);
-    if (fields.length === 1) for (const option of fields[0].options) option.selected = Boolean(limit?.names?.has(option.value));
-    else fields.forEach((input, i) => {
+    if (parts[0]?.type === "checkbox") for (const box of parts) box.checked = Boolean(limit?.names?.has(box.value));
+    else parts.forEach((input, i) => {
       const value = limit ? [limit.low, limit.high][i] : Infinity;
       if (document.activeElement !== input) input.value = Number.isFinite(value) ? value : "";
     });
@@ -228,10 +250,10 @@ function showLimits() {
 let later;
 let settled = Promise.resolve(); // the figures are drawn: before that other points would draw them twice
 
-function rows(kept) {
+function rows(chosen) {
   const table = document.querySelector("table[data-rows]");
   const body = document.createElement("tbody");
-  for (const at of kept.slice(0, MOST_ROWS)) {
+  for (const at of chosen.slice(0, MOST_ROWS)) {
     const run = runs[at], href = `${base}/runs/${encodeURIComponent(run.id)}`;
     const row = element("tr", {}, body);
     row.dataset.href = href;
@@ -249,26 +271,26 @@ function rows(kept) {
     }
   }
   table.tBodies[0].replaceWith(body);
-  document.querySelector("[data-shown]").textContent = kept.length > MOST_ROWS ? `the newest ${MOST_ROWS} of ${kept.length}` : "";
+  document.querySelector("[data-shown]").textContent = chosen.length > MOST_ROWS ? `the newest ${MOST_ROWS} of ${chosen.length}` : "";
   document.dispatchEvent(new CustomEvent("rows-changed"));
 }
 
 function update() {
-  const kept = [], chosen = new Set();
+  const left = [], chosen = new Set();
   runs.forEach((run, at) => {
     if (!isKept(at)) return;
-    kept.push(at);
+    left.push(at);
     chosen.add(run.id);
   });
   lines.forEach((line, at) => line.classList.toggle("off", !chosen.has(runs[at].id)));
-  root.querySelector("[data-kept]").textContent = kept.length < runs.length ? `${kept.length} of ${runs.length} runs kept` : "";
-  root.querySelector("[data-clear]").hidden = !limits.size && !Object.keys(brush).length;
+  root.querySelector("[data-kept]").textContent = limits.size ? `${left.length} of ${runs.length} runs kept` : "";
+  root.querySelector("[data-clear]").hidden = !limits.size;
   showHeld();
   showLimits();
   clearTimeout(later);
   later = setTimeout(async () => {
     remember();
-    rows(kept);
+    rows(left);
     await settled;
     for (const [name, figure] of figures) {
       const spec = charts[name];
@@ -279,22 +301,81 @@ function update() {
 
 root.querySelector("[data-clear]").addEventListener("click", () => {
   limits.clear();
-  brush = {};
-  if (charts.scatter) settled = scatter();
+  mark();
   update();
 });
 
-async function scatter() {
-  const view = await draw(figures.get("scatter"), charts.scatter);
-  view?.addSignalListener("brush", (_, range) => {
-    brush = range ?? {};
+// -- the rectangle of the scatter --------------------------------------------------------------------------------
+let view; // of Vega
+let byHand = -Infinity; // when a person last touched the scatter: what Vega says of its rectangle at other times is our own doing
+
+const shapes = figures.get("scatter");
+for (const kind of ["pointerdown", "wheel", "dblclick"]) shapes?.addEventListener(kind, () => { byHand = performance.now(); }, { capture: true, passive: true });
+addEventListener("pointermove", (event) => { if (event.buttons && byHand > 0) byHand = performance.now(); }, true);
+addEventListener("pointerup", () => { if (byHand > 0) byHand = performance.now(); }, true);
+
+shapes?.addEventListener("drawn", (event) => {
+  view = event.detail;
+  view.addSignalListener("brush", (_, range) => {
+    if (performance.now() - byHand > 500) return;
+    const taken = new Map();
+    for (const [channel, name] of [["x", x], ["y", y]]) {
+      const ends = range?.[channel];
+      if (!ends?.length) limits.delete(name);
+      else if (typeof ends[0] === "string") limits.set(name, { names: new Set(ends.filter((one) => taken.get(name)?.names.has(one) ?? true)) });
+      else limit(name, ends[0], ends.at(-1));
+      const { low, high } = limits.get(name) ?? {}, first = taken.get(name); // one field may lie along both
+      if (first && low !== undefined) limits.set(name, { low: Math.max(low, first.low), high: Math.min(high, first.high) });
+      if (limits.has(name)) taken.set(name, limits.get(name));
+    }
     update();
+  });
+  view.addResizeListener(() => mark());
+  mark();
+});
+
+// Where a limit lies along an axis of the scatter, in pixels; null where no rectangle can show it.
+function extent(channel, name) {
+  const whole = channel === "x" ? [0, view.width()] : [view.height(), 0];
+  const known = limits.get(name), scale = view.scale(channel);
+  if (!known) return whole;
+  if (known.names) {
+    const domain = scale.domain(), at = domain.map((_, i) => i).filter((i) => known.names.has(domain[i]));
+    if (!at.length || at.at(-1) - at[0] >= at.length) return null;
+    const edge = scale.step() * 0.4 * Math.sign(whole[1] - whole[0]), places = [at[0], at.at(-1)].map((i) => scale(domain[i]));
+    return channel === "x" ? [Math.min(...places) - edge, Math.max(...places) + edge] : [Math.max(...places) - edge, Math.min(...places) + edge];
+  }
+  const [least, greatest] = [Math.min(...whole), Math.max(...whole)];
+  return [known.low, known.high].map((value, i) => {
+    const place = Number.isFinite(value) ? scale(value) : whole[i];
+    return Number.isFinite(place) ? Math.min(Math.max(place, least), greatest) : whole[i];
   });
 }
 
+// Shows the limits of both fields as the rectangle.
+function mark() {
+  if (!view) return;
+  const both = limits.has(x) || limits.has(y) ? [extent("x", x), extent("y", y)] : [null, null];
+  const [across, up] = both.every(Boolean) ? both : [[0, 0], [0, 0]];
+  byHand = -Infinity;
+  view.signal("brush_x_1", across).signal("brush_y_1", up).runAsync();
+}
+
+addEventListener("popstate", () => {
+  recall();
+  mark();
+  update();
+});
+
+// Another choice of axes or runs keeps the limits.
+document.querySelector(".explore-form")?.addEventListener("formdata", (event) => {
+  for (const text of kept()) event.formData.append("keep", text);
+});
+
 recall();
 limitsByHand();
-settled = Promise.all([charts.scatter && scatter(), charts.time && draw(figures.get("time"), charts.time)]);
+if (limits.size) root.querySelector("[data-by-hand]").open = true;
+settled = Promise.all(["scatter", "time"].map((name) => charts[name] && draw(figures.get(name), charts[name])));
 let width;
 new ResizeObserver(() => {
   if (width === (width = box.parentElement.clientWidth)) return;

@@ -6,7 +6,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // Colours of the theme, as they are in the dark.
 const night = { white: "transparent", "#FFFFFF": "transparent", "#24292F": "#e6edf3", "#57606A": "#9da7b3", "#EAEEF2": "#262c34",
-  "#AFB8C1": "#57606a", "#B8BEC6": "#6e7781", "#000000": "#e6edf3", "#0072B2": "#4aa3e0", "#6E7781": "#9da7b3" };
+  "#AFB8C1": "#57606a", "#B8BEC6": "#6e7781", "#000000": "#e6edf3", "#0072B2": "#2f8fd6", "#56B4E9": "#9bdcff", "#6E7781": "#9da7b3" };
 const data = new Set(["data", "datasets", "field"]);
 const words = new Set(["domain", "text", "title"]);
 const drawn = new Map();
@@ -55,7 +55,10 @@ function fitted(spec, width) {
     whole.autosize = { type: rows || whole.height > 220 ? "fit-x" : "fit", contains: "padding" };
   }
   const legend = { labelColor: "#24292F", titleColor: "#57606A", ...whole.config?.legend };
-  if (width && width < 420) legend.columns = 2;
+  if (width && width < 420) {
+    legend.columns = 2;
+    for (const part of [whole, ...(whole.layer ?? [])]) if (part.encoding?.color?.legend?.columns > 2) part.encoding.color.legend.columns = 2;
+  }
   whole.config = { ...whole.config, legend, background: "transparent", customFormatTypes: false };
   delete whole.background;
   return dark.matches ? shaded(whole) : whole;
@@ -81,14 +84,16 @@ export async function draw(figure, spec) {
     const box = place(figure);
     const alt = figure.querySelector("figcaption")?.textContent.trim();
     const before = drawn.get(figure).result;
-    const result = await embed(box, { ...fitted(spec, box.clientWidth), description: alt || spec.description }, {
+    const width = box.clientWidth;
+    const result = await embed(box, { ...fitted(spec, width), description: alt || spec.description }, {
       ast: true, actions: false, defaultStyle: false, renderer: "canvas", mode: "vega-lite",
       tooltip: { disableDefaultStyle: true, theme: "custom" },
     });
     before?.finalize();
     figure.dataset.drawn = "";
     figure.classList.remove("failed");
-    drawn.set(figure, { ...drawn.get(figure), result });
+    drawn.set(figure, { ...drawn.get(figure), result, width });
+    figure.dispatchEvent(new CustomEvent("drawn", { detail: result.view }));
     return result.view;
   } catch (error) {
     figure.classList.add("failed");
@@ -124,6 +129,14 @@ for (const figure of document.querySelectorAll("figure[data-figure]")) {
   if (source) whenSeen(figure, () => draw(figure, JSON.parse(source.textContent)));
 }
 
-dark.addEventListener("change", () => {
-  for (const [figure, known] of drawn) if (known.result) draw(figure, known.spec);
+const again = (needed) => {
+  for (const [figure, known] of drawn) if (known.result && needed(figure, known)) draw(figure, known.spec);
+};
+dark.addEventListener("change", () => again(() => true));
+
+// A figure follows the width of its page by itself; lines of text and legends are set anew where it changed much.
+let resizing;
+addEventListener("resize", () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => again((figure, { width }) => Math.abs(place(figure).clientWidth / width - 1) > 0.15), 300);
 });

@@ -2,8 +2,9 @@
 
 const { localise } = await import(document.querySelector("script[src*='/page.js']").src);
 const head = document.querySelector("[data-events]");
-const mark = () => document.querySelector(".live-mark");
+const mark = () => document.querySelector(".live-mark")?.classList.toggle("on", connected);
 const shown = new WeakMap();
+let connected = false;
 let busy = false;
 let again = false;
 
@@ -26,6 +27,7 @@ async function renew() {
         part.replaceChildren(...other.childNodes);
       }
     }
+    mark();
     document.dispatchEvent(new CustomEvent("run-changed"));
     if (!document.querySelector("[data-curves]") && page.querySelector("[data-curves]")) location.reload();
   } finally {
@@ -44,7 +46,9 @@ if (head) {
     source.close();
     location.reload();
   });
-  source.onopen = () => mark()?.classList.add("on");
-  source.onerror = () => mark()?.classList.remove("on");
+  source.onopen = source.onerror = () => {
+    connected = source.readyState === EventSource.OPEN;
+    mark();
+  };
   addEventListener("pagehide", () => source.close());
 }

@@ -24,7 +24,11 @@ function go(step) {
 }
 
 const keys = {
-  "/": () => document.querySelector("[data-key='/']")?.focus(),
+  "/": () => {
+    const search = document.querySelector("[data-key='/']");
+    search?.focus();
+    search?.select(); // what is typed takes the place of what was searched before
+  },
   j: () => go(1),
   k: () => go(-1),
   x: () => rows()[here]?.querySelector(".pick input")?.click(),

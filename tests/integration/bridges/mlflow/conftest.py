@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,21 +69,19 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """An MLflow server that all tests of a process share: each with an experiment of its own."""
+def shared_server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Server]:
+    """An MLflow server that all tests share: each with an experiment of its own."""
     server = Server(tmp_path_factory.mktemp("mlflow-server"))
-    server.start()
+    shutil.copyfile(empty_database, server.folder / "server.db")
     yield server
     server.stop()
 
 
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """An MLflow server that the tests of a module may stop and start."""
-    server = Server(tmp_path_factory.mktemp("own-server"))
-    server.start()
-    yield server
-    server.stop()
+@pytest.fixture
+def mlflow_server(shared_server: Server) -> Server:
+    """An MLflow server, which a test may stop and start."""
+    shared_server.start()
+    return shared_server
 
 
 @pytest.fixture(scope="session")

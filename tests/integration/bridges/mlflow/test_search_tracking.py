@@ -178,7 +178,7 @@ def test_metrics_without_a_finite_value_are_left_out_and_said(
 
 @pytest.mark.slow
 def test_a_server_that_goes_away(
-    corrida: Any, project: Path, weather: dict[str, Any], own_server: Any
+    corrida: Any, project: Path, weather: dict[str, Any], mlflow_server: Any
 ) -> None:
     """The search goes on at once, the loss is said and recorded, and an export completes what is there."""
     spans: list[float] = []
@@ -186,10 +186,10 @@ def test_a_server_that_goes_away(
     def stop(spec: Any, estimator: Any, metrics: Any, extras: Any) -> None:
         if spec.name == "linear_predictive":
             time.sleep(2)  # what was told so far gets there
-            own_server.stop()
+            mlflow_server.stop()
         spans.append(time.monotonic())
 
-    tracker = MLflowCallback("away", tracking_uri=own_server.uri, log_models=False, wait=3)
+    tracker = MLflowCallback("away", tracking_uri=mlflow_server.uri, log_models=False, wait=3)
     results = run_model_search(
         specs("linear_predictive", "lasso", "ridge"), n_iter=2, cv=2, random_state=1,
         callbacks=[stop, tracker], **weather,
@@ -203,9 +203,9 @@ def test_a_server_that_goes_away(
     assert run.status == "finished"
     assert any("corrida export mlflow" in warning for warning in run.warnings)
 
-    own_server.start()
-    corrida("export", "mlflow", run.id, "--to", own_server.uri, "--experiment", "away")
-    client, parent, children = tracked(own_server.uri, "away")
+    mlflow_server.start()
+    corrida("export", "mlflow", run.id, "--to", mlflow_server.uri, "--experiment", "away")
+    client, parent, children = tracked(mlflow_server.uri, "away")
     # What the callback began keeps the name that it gave.
     lost = [c.id for c in Store("runs").runs() if c.id.endswith(("ridge", "lasso"))]
     assert len(children) == 3
@@ -214,21 +214,21 @@ def test_a_server_that_goes_away(
     assert parent.data.tags["corrida.export"] == "complete"
     best = children["linear_predictive"]
     assert len(client.get_metric_history(best.info.run_id, "test_r2")) == 1
-    corrida("import", "mlflow", own_server.uri, "--store", "back")
+    corrida("import", "mlflow", mlflow_server.uri, "--store", "back")
     assert Store("back").get(run.id).metrics == run.metrics
 
 
 @pytest.mark.slow
-def test_a_server_that_comes_back(project: Path, weather: dict[str, Any], own_server: Any) -> None:
+def test_a_server_that_comes_back(project: Path, weather: dict[str, Any], mlflow_server: Any) -> None:
     def restart(spec: Any, estimator: Any, metrics: Any, extras: Any) -> None:
-        (own_server.stop if spec.name == "lasso" else own_server.start)()
+        (mlflow_server.stop if spec.name == "lasso" else mlflow_server.start)()
 
-    tracker = MLflowCallback("back", tracking_uri=own_server.uri, log_models=False, wait=60)
+    tracker = MLflowCallback("back", tracking_uri=mlflow_server.uri, log_models=False, wait=60)
     results = run_model_search(
         specs("lasso", "ridge"), n_iter=2, cv=2, random_state=1, callbacks=[restart, tracker], **weather
     )
     assert results.callback_errors == []
-    client, parent, children = tracked(own_server.uri, "back")
+    client, parent, children = tracked(mlflow_server.uri, "back")
     assert parent.info.status == "FINISHED"
     assert set(children) == {"lasso", "ridge"}
     assert len(client.get_metric_history(children["ridge"].info.run_id, "trial_r2")) == 2

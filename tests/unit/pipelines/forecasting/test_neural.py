@@ -11,7 +11,7 @@ import pytest
 
 from corrida.pipelines.forecasting.models import MODELS
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("neural")]  # torch takes long to load
+pytestmark = pytest.mark.slow  # torch takes long to load
 
 NETWORKS = ("NBEATS", "NHITS", "LSTM")
 FIT = """
