@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
 
-@lru_cache(maxsize=8)
-def _controller(loaded: int) -> Any:
-    """Return what sets the threads of the libraries; ``loaded`` is how many modules are, so that it is looked up anew."""
-    del loaded
+@lru_cache(maxsize=1)
+def _controller(modules: int) -> Any:
+    """Return what sets the threads of the libraries; it is looked up anew, in milliseconds, when modules were imported since."""
+    del modules
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -22,18 +23,5 @@ def one_thread() -> AbstractContextManager[Any]:
     Sums of floating-point numbers depend on how they are split: with one thread a fit in a worker, in the main process and
     on another machine of the same kind gives the same model.
     """
-    import sys
-
-    heavy = sum(
-        name in sys.modules
-        for name in (
-            "sklearn.cluster",
-            "sklearn.ensemble",
-            "xgboost.core",
-            "lightgbm.basic",
-            "scipy.linalg",
-            "torch",
-        )
-    )
-    limit: AbstractContextManager[Any] = _controller(heavy).limit(limits=1)
+    limit: AbstractContextManager[Any] = _controller(len(sys.modules)).limit(limits=1)
     return limit

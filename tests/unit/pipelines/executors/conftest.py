@@ -69,7 +69,7 @@ def lock(number):
 
 def sleeps(task):
     folder, number, seconds = task
-    Path(folder, f"pid-{os.getpid()}").touch()
+    Path(folder, f"{number}-pid-{os.getpid()}").touch()
     time.sleep(seconds)
     return number
 
