@@ -26,7 +26,7 @@ from corrida.cli.demo import _play
 from corrida.demos import Command, find_demo, lay_out
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, ViewportSize
 
 DEBIAN = Path("/usr/bin/chromium")
 # Whatever a page wants of another host fails, besides being told.
@@ -66,12 +66,15 @@ TOO_WIDE = """async () => {
 # What keeps people out, by axe. Rows of a long table are alike, and looking at hundreds of them takes seconds.
 ACCESSIBLE = """async (only) => {
     for (const one of document.getAnimations()) one.finish();
-    document.querySelectorAll("tbody tr:nth-child(n+10), .flipped details:nth-of-type(n+10), .tree li:nth-child(n+10)").forEach((one) => one.remove());
+    const alike = "tbody tr:nth-child(n+10), .flipped details:nth-of-type(n+10), .tree li:nth-child(n+10)";
+    const left = [...document.querySelectorAll(alike)].filter((one) => !one.hidden);
+    for (const one of left) one.hidden = true;
     const { violations } = await axe.run(document, { runOnly: only, resultTypes: ["violations"] });
-    const grave = violations.filter(({ impact }) => impact !== "minor");
-    return grave.flatMap(({ id, impact, nodes }) => nodes.slice(0, 3).map((node) =>
+    for (const one of left) one.hidden = false;
+    return violations.filter(({ impact }) => impact !== "minor").flatMap(({ id, impact, nodes }) => nodes.slice(0, 3).map((node) =>
         `${id} (${impact}): ${node.target.join(" ")} ${node.html.slice(0, 200)} ${node.failureSummary.replace(/\\s+/g, " ")}`));
 }"""
+SIZE: ViewportSize = {"width": 1280, "height": 800}
 PATIENCE = 30_000  # milliseconds; the machine of the tests may be busy with other things
 EVERY_RULE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OF_COLOUR = ["color-contrast", "link-in-text-block"]
@@ -176,7 +179,7 @@ class Window:
     def __init__(self, browser: Browser, site: str, **options: Any) -> None:
         self.site, self.problems, self.kept_in = site, list[str](), list[str]()
         self.refusals = set[int]()
-        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "accept_downloads": True} | options)
+        self.context = browser.new_context(viewport=SIZE, **options)
         self.context.set_default_timeout(PATIENCE)
         self.context.add_init_script(POLICY)
         self.context.on("console", self._told)
@@ -201,6 +204,8 @@ class Window:
         """Go to a page of the site."""
         if status >= 400:
             self.refusals.add(status)
+        if self.page.viewport_size != SIZE:
+            self.page.set_viewport_size(SIZE)
         answer = self.page.goto(self.site + path)
         assert answer is not None
         assert answer.status == status, path
@@ -211,17 +216,21 @@ class Window:
         assert self.page.evaluate(DRAW) == [], self.page.url
 
     def faults(self) -> list[str]:
-        """What is wrong with the looks of the page: figures, width, and what keeps people out, in light and in the dark."""
+        """What is wrong with the looks of the page: its figures, what keeps people out in light and in the dark, and its width.
+
+        The window stays in the other light, in which the next page is looked at first.
+        """
         page = self.page
         found = [f"no figure: {text}" for text in page.evaluate(DRAW)]
-        for width in (360, 2560, 1280):
+        page.evaluate(AXE_SCRIPT)
+        for rules in (EVERY_RULE, OF_COLOUR):
+            dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+            found += [f"{'dark' if dark else 'light'}: {text}" for text in page.evaluate(ACCESSIBLE, rules)]
+            if rules is EVERY_RULE:
+                page.emulate_media(color_scheme="light" if dark else "dark")
+        for width in (360, 2560):
             page.set_viewport_size({"width": width, "height": 800})
             found += [f"too wide: {text}" for text in page.evaluate(TOO_WIDE)]
-        page.evaluate(AXE_SCRIPT)
-        found += page.evaluate(ACCESSIBLE, EVERY_RULE)
-        page.emulate_media(color_scheme="dark")
-        found += [f"in the dark: {text}" for text in page.evaluate(ACCESSIBLE, OF_COLOUR)]
-        page.emulate_media(color_scheme="light")
         return [f"{page.url.removeprefix(self.site)}: {text}" for text in found]
 
 

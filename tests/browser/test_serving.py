@@ -60,7 +60,7 @@ def test_the_queue_and_an_analysis(scored: str, window: Callable[..., Window]) -
     found += one.faults()
     page.get_by_role("link", name="wider", exact=True).first.click()
     page.get_by_role("link", name="Predictions").click()
-    expect(page.get_by_role("region", name="Served")).to_contain_text("tuesday")
+    expect(page.get_by_role("region", name="Served", exact=True)).to_contain_text("tuesday")
     found += one.faults()
     assert not found, "\n".join(found)
 

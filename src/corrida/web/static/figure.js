@@ -92,6 +92,8 @@ export async function draw(figure, spec) {
     before?.finalize();
     figure.dataset.drawn = "";
     figure.classList.remove("failed");
+    if (figure.scrollWidth > figure.clientWidth) figure.tabIndex = 0; // keys scroll it, too
+    else figure.removeAttribute("tabindex");
     drawn.set(figure, { ...drawn.get(figure), result, width });
     figure.dispatchEvent(new CustomEvent("drawn", { detail: result.view }));
     return result.view;
