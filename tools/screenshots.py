@@ -7,7 +7,7 @@ runner; all that is shown was computed, nothing is drawn. Then ``corrida ui`` sh
     python tools/screenshots.py --only compare item  # these pages alone
     python tools/screenshots.py --keep FOLDER        # keeps the project, and uses it again the next time
 
-Needs Chromium (``--browser``, $CORRIDA_CHROMIUM, or one on the path; else the one that Playwright brings).
+Needs Chromium (``--browser``, or one on the path; else the one that Playwright brings).
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ def main() -> int:
             del os.environ[name]
         os.environ["CORRIDA_CACHE_DIR"] = str(folder / "cache")
         os.environ["LOGNAME"] = "you"  # who promoted what
-        os.environ["OMP_NUM_THREADS"] = (
-            "1"  # several threads only get into each other's way on a busy machine
-        )
-        if not project.exists():
+        os.environ["OMP_NUM_THREADS"] = "1"  # several get into each other's way where a machine is busy
+        made = folder / "made"
+        if not made.exists():
             if folder.exists() and any(folder.iterdir()):
                 raise SystemExit(f"{folder} holds something else; choose an empty folder")
             build(folder, project)
+            made.touch()
         address = stack.enter_context(shown(project))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=given.browser, args=["--no-sandbox"])
@@ -257,7 +257,7 @@ def _small(picture: bytes) -> bytes:
 
 
 def _browser() -> str | None:
-    return os.environ.get("CORRIDA_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    return shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def _corrida(project: Path, *arguments: str) -> None:

@@ -6,7 +6,6 @@ the thread of the tests, which others could not share.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import re
@@ -38,7 +37,12 @@ SMALLER: dict[str, tuple[str, ...]] = {
     "evaluation": ("matchers.use=[fuzzy]",),
     "forecasting": ("n_windows=2", "report=false"),
     "model-search": ("models=[linear,ridge]", "n_iter=2", "repeats=1", "report=false"),
-    "risk": ("supervised.boosting_rounds=12", "supervised.forest_trees=12", "anomaly.trees=20", "report=false"),
+    "risk": (
+        "supervised.boosting_rounds=12",
+        "supervised.forest_trees=12",
+        "anomaly.trees=20",
+        "report=false",
+    ),
 }
 
 POLICY = """addEventListener("securitypolicyviolation",
@@ -67,10 +71,10 @@ TOO_WIDE = """async () => {
 ACCESSIBLE = """async (only) => {
     for (const one of document.getAnimations()) one.finish();
     const alike = "tbody tr:nth-child(n+10), .flipped details:nth-of-type(n+10), .tree li:nth-child(n+10)";
-    const left = [...document.querySelectorAll(alike)].filter((one) => !one.hidden);
-    for (const one of left) one.hidden = true;
+    const left = document.querySelectorAll(alike);
+    for (const one of left) one.style.visibility = "hidden"; // its room stays
     const { violations } = await axe.run(document, { runOnly: only, resultTypes: ["violations"] });
-    for (const one of left) one.hidden = false;
+    for (const one of left) one.style.visibility = "";
     return violations.filter(({ impact }) => impact !== "minor").flatMap(({ id, impact, nodes }) => nodes.slice(0, 3).map((node) =>
         `${id} (${impact}): ${node.target.join(" ")} ${node.html.slice(0, 200)} ${node.failureSummary.replace(/\\s+/g, " ")}`));
 }"""
@@ -94,7 +98,9 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
         if not DEBIAN.exists() and not own.exists():
-            pytest.skip("no Chromium is installed: `apt-get install chromium`, or `playwright install chromium`")
+            pytest.skip(
+                "no Chromium is installed: `apt-get install chromium`, or `playwright install chromium`"
+            )
         path = DEBIAN if DEBIAN.exists() else own
         expect.set_options(timeout=PATIENCE)
         made = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
@@ -136,34 +142,31 @@ def demos(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Callable[[st
 def served(cache: Path) -> Iterator[Callable[..., str]]:
     """Starts what shows the pages of a project, once for each folder and way, and gives the address."""
     environment = os.environ | {"CORRIDA_CACHE_DIR": str(cache)}
-    with contextlib.ExitStack() as stack:
+    processes: list[subprocess.Popen[str]] = []
 
-        @functools.cache
-        def start(folder: Path, *arguments: str) -> str:
-            return stack.enter_context(_server(folder, *(arguments or ("ui",)), env=environment))
-
-        yield start
-
-
-@contextlib.contextmanager
-def _server(folder: Path, *arguments: str, env: dict[str, str]) -> Iterator[str]:
-    told = folder / "server.log"
-    with told.open("w", encoding="utf-8") as log:
-        command = [CommandLine.script, *arguments, "--port", "0"]
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
-    assert process.stdout is not None
-    try:
+    @functools.cache
+    def start(folder: Path, *arguments: str) -> str:
+        told = folder / "server.log"
+        command = [CommandLine.script, *(arguments or ("ui",)), "--port", "0"]
+        with told.open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        processes.append(process)
+        assert process.stdout is not None
         line = process.stdout.readline()
         assert "http://127.0.0.1:" in line, told.read_text(encoding="utf-8")
-        yield line.split()[-1].rstrip("/")
-    finally:
+        return line.split()[-1].rstrip("/")
+
+    yield start
+    for process in processes:
         process.send_signal(signal.SIGTERM)
+    for process in processes:
         try:
-            process.wait(20)
+            process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
-        process.stdout.close()
+            process.communicate()
 
 
 class Window:
@@ -183,14 +186,19 @@ class Window:
         self.context.set_default_timeout(PATIENCE)
         self.context.add_init_script(POLICY)
         self.context.on("console", self._told)
-        self.context.on("weberror", lambda error: self.problems.append(f"{error.page and error.page.url}: {error.error}"))
+        self.context.on(
+            "weberror", lambda error: self.problems.append(f"{error.page and error.page.url}: {error.error}")
+        )
         self.context.on("request", self._asked)
         self.page: Page = self.context.new_page()
 
     def _told(self, message: ConsoleMessage) -> None:
         if any(f"responded with a status of {status} " in message.text for status in self.refusals):
             return
-        if re.match("Blocked script execution in '.*/files/.*' because the document's frame is sandboxed", message.text):
+        if re.match(
+            "Blocked script execution in '.*/files/.*' because the document's frame is sandboxed",
+            message.text,
+        ):
             self.kept_in.append(message.text)
         elif message.type in {"error", "warning"}:
             self.problems.append(f"{message.location.get('url')}: {message.text}")

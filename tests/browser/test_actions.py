@@ -52,7 +52,9 @@ def test_promoted_against_the_rules_and_demoted(project: Path, served, window, s
     assert _alias(project) == "run_rules_1.2"
 
     one.open("/runs/run_rules_1.1/promote")
-    expect(page.locator(".part", has=page.get_by_role("heading", name="The rules of the project"))).to_contain_text("f1")
+    expect(
+        page.locator(".part", has=page.get_by_role("heading", name="The rules of the project"))
+    ).to_contain_text("f1")
     page.get_by_role("button", name="against the rules").click()  # the reason and the tick are asked for
     assert "/promote" in page.url
     page.get_by_label("Why").fill("the new one is too slow")

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def compared(demos: Callable[[str], Path], served: Callable[..., str], window: Callable[..., Window]) -> Window:
+def compared(
+    demos: Callable[[str], Path], served: Callable[..., str], window: Callable[..., Window]
+) -> Window:
     opened = window(served(demos("verdicts")))
     opened.open("/compare?run=base&run=food")
     expect(opened.page.get_by_role("heading", level=1)).to_have_text("better")
@@ -30,7 +32,9 @@ def test_the_baseline_is_another(compared: Window) -> None:
     page.get_by_label("One more run").fill("latest")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("2 runs against base")
-    page.locator(".candidates > li", has_text="quarries").get_by_role("link", name="Make it the baseline").click()
+    page.locator(".candidates > li", has_text="quarries").get_by_role(
+        "link", name="Make it the baseline"
+    ).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("2 runs against quarries")
     page.locator(".candidates > li", has_text="food").get_by_role("link", name="Remove").click()
     assert page.locator(".side a.run").all_inner_texts() == ["quarries", "base"]

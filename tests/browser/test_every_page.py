@@ -15,16 +15,16 @@ RULES = "/runs/run_rules_1.2"
 PAGES = {
     # Each kind of page once, with forms, since these pages may write.
     "matching": [
-        "/", "/?pipeline=jobs&sort=-metrics.f1", "/?filter=metrics.nonsense>3",
+        "/?pipeline=jobs&sort=-metrics.f1", "/?filter=metrics.nonsense>3",
         RULES, f"{RULES}?tab=charts", f"{RULES}?tab=inputs", f"{RULES}?tab=files", f"{RULES}?tab=results",
         f"{RULES}/items?wrong=1", f"{RULES}/items?item=T110", f"{RULES}/view/rules.csv", f"{RULES}/view/run.json",
         "/compare?run=run_rules_1.1&run=run_rules_1.2&raw=config/matching_rules_business.json",
-        "/explore", "/items?flaky=1", "/items/T110", "/search?q=rules", "/search?q=", "/search?q=xyzzy",
+        "/explore", "/items?flaky=1", "/items/T110", "/search?q=rules", "/search?q=xyzzy",
         "/aliases", f"{RULES}/promote", f"{RULES}/restore", "/serving",
     ],
-    "verdicts": ["/compare?run=base&run=food&run=fitters&run=quarries", "/compare?run=fitters&run=quarries&slices=sector", "/explore"],
+    "verdicts": ["/compare?run=base&run=food&run=fitters&run=quarries", "/compare?run=fitters&run=quarries&slices=sector"],
     "evaluation": [
-        "/", "/runs/run_seed1", "/runs/run_seed1?tab=charts", "/runs/run_seed1/items", "/runs/run_seed1/view/report.html",
+        "/", "/runs/run_seed1", "/runs/run_seed1/items", "/runs/run_seed1/view/report.html",
         "/runs/run_seed1/view/report.md", "/runs/run_seed1/view/items.parquet",
         "/compare?run=run_seed1&run=run_seed2",
     ],
@@ -55,16 +55,24 @@ def test_pages_of(
     assert bool(one.kept_in) == (demo == "evaluation")  # its report has scripts, which do not run here
 
 
-@pytest.mark.parametrize(("path", "status"), [("/?filter=metrics.f1+>>", 400), ("/runs/nothing", 404), ("/nothing", 404)])
+@pytest.mark.parametrize(
+    ("path", "status"), [("/?filter=metrics.f1+>>", 400), ("/runs/nothing", 404), ("/nothing", 404)]
+)
 def test_pages_that_say_what_is_wrong(
-    path: str, status: int, demos: Callable[[str], Path], served: Callable[..., str], window: Callable[..., Window]
+    path: str,
+    status: int,
+    demos: Callable[[str], Path],
+    served: Callable[..., str],
+    window: Callable[..., Window],
 ) -> None:
     one = window(served(demos("verdicts")))
     one.open(path, status)
     assert one.faults() == []
 
 
-def test_a_store_without_runs(tmp_path: Path, served: Callable[..., str], window: Callable[..., Window]) -> None:
+def test_a_store_without_runs(
+    tmp_path: Path, served: Callable[..., str], window: Callable[..., Window]
+) -> None:
     one = window(served(tmp_path))
     found: list[str] = []
     for path in ("/", "/explore", "/items", "/aliases", "/serving"):

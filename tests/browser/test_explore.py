@@ -50,8 +50,12 @@ def test_brushing_an_axis_keeps_a_part_of_the_runs(many: Window) -> None:
     assert axis is not None
     page.locator("[data-parallel]").scroll_into_view_if_needed()
     _drag(many, axis, 0, 0.5)
-    expect(page.locator("[data-kept]")).to_have_text(f"{page.locator('.lines polyline:not(.off)').count()} of 9 runs kept")
-    expect(page.locator("table[data-rows] tbody tr")).to_have_count(page.locator(".lines polyline:not(.off)").count())
+    expect(page.locator("[data-kept]")).to_have_text(
+        f"{page.locator('.lines polyline:not(.off)').count()} of 9 runs kept"
+    )
+    expect(page.locator("table[data-rows] tbody tr")).to_have_count(
+        page.locator(".lines polyline:not(.off)").count()
+    )
     kept = _rows(many)
     assert 0 < len(kept) < 9
     page.wait_for_url("**keep=**")
@@ -69,7 +73,9 @@ def test_limits_can_be_typed(many: Window) -> None:
     limit = sorted(losses)[4]
     page.get_by_text("Limits by hand").click()
     page.get_by_label("greatest metrics.test_loss to keep").fill(str(limit))
-    expect(page.locator("[data-kept]")).to_have_text(f"{sum(loss <= limit for loss in losses)} of 9 runs kept")
+    expect(page.locator("[data-kept]")).to_have_text(
+        f"{sum(loss <= limit for loss in losses)} of 9 runs kept"
+    )
     page.get_by_role("group", name="model", exact=True).get_by_label("ridge", exact=True).check()
     expect(page.locator("table[data-rows] tbody tr").filter(has_not_text="ridge")).to_have_count(0)
     assert page.locator("table[data-rows] tbody tr").count() > 0

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def anywhere(demos: Callable[[str], Path], served: Callable[..., str], window: Callable[..., Window]) -> Window:
+def anywhere(
+    demos: Callable[[str], Path], served: Callable[..., str], window: Callable[..., Window]
+) -> Window:
     opened = window(served(demos("verdicts")))
     opened.open("/aliases")
     return opened
@@ -43,7 +45,9 @@ def test_words_lead_to_runs_files_and_items(anywhere: Window) -> None:
 def test_an_item_and_when_its_answer_changed(anywhere: Window) -> None:
     page = anywhere.page
     _search(anywhere, "T110")
-    page.locator("section", has=page.get_by_role("heading", name="Items")).get_by_role("link", name="T110").click()
+    page.locator("section", has=page.get_by_role("heading", name="Items")).get_by_role(
+        "link", name="T110"
+    ).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("T110")
     runs = page.locator(".dots li")
     expect(runs).to_have_count(4)

@@ -35,7 +35,10 @@ def _heads(window: Window) -> list[str]:
 
 def _column(window: Window, name: str) -> list[float]:
     place = _heads(window).index(name) + 2
-    return [float(text) for text in window.page.locator(f"table.runs tbody tr > :nth-child({place})").all_inner_texts()]
+    return [
+        float(text)
+        for text in window.page.locator(f"table.runs tbody tr > :nth-child({place})").all_inner_texts()
+    ]
 
 
 def test_sorted_by_a_click(table: Window) -> None:

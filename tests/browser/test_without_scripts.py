@@ -20,7 +20,9 @@ def test_sorted_filtered_and_compared_by_links_and_forms(
     page = one.page
     one.open("/")
     page.get_by_role("columnheader", name=re.compile("^f1")).get_by_role("link").click()
-    expect(page.get_by_role("columnheader", name=re.compile("^f1"))).to_have_attribute("aria-sort", "descending")
+    expect(page.get_by_role("columnheader", name=re.compile("^f1"))).to_have_attribute(
+        "aria-sort", "descending"
+    )
     page.get_by_label("Filter").fill("id != 'food'")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("table.runs tbody tr")).to_have_count(3)
@@ -49,7 +51,9 @@ def test_figures_leave_numbers_behind(
 ) -> None:
     one = window(served(demos("verdicts")), java_script_enabled=False)
     one.open("/explore")
-    assert "The figures need JavaScript" in one.page.locator("noscript").inner_html()  # Chromium keeps it as text when told so by Playwright
+    assert (
+        "The figures need JavaScript" in one.page.locator("noscript").inner_html()
+    )  # Chromium keeps it as text when told so by Playwright
     expect(one.page.locator("table[data-rows] tbody tr")).to_have_count(4)
     one.open("/items/T110")
     expect(one.page.get_by_role("heading", level=1)).to_have_text("T110")

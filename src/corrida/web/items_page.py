@@ -18,7 +18,7 @@ from corrida.analysis.items_listing import (
     wrong_items,
 )
 from corrida.analysis.items_values import are_measurements
-from corrida.errors import BadInput
+from corrida.errors import BadInput, InvalidFilter
 from corrida.runs import layout
 from corrida.web.address import item_address, page_number
 from corrida.web.aligned import column_gaps
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from corrida.web.viewer import Site
 
 ROWS = 100
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
+_HIDING = re.compile(r"[\\$#]|--|/\*")
+_TOO_MUCH = re.compile(
+    r"\b(select|read_\w+|\w*replace|[lr]pad|repeat|generate_series)\b",
+    re.IGNORECASE,
+)
 _CELL = 400
 _WORST = "-loss"
 
@@ -173,11 +179,10 @@ def _kept(of: _Of, run_dir: Path, state: tuple[Any, ...]) -> pl.DataFrame:
 def _chosen(frame: pl.DataFrame, state: ItemsState, run: RunRecord) -> pl.DataFrame:
     import polars as pl
 
-    from corrida.errors import InvalidFilter
-
     if state.wrong:
         frame = wrong_items(frame, run.id, worst="the order by loss")
     if state.filter:
+        check_filter(state.filter)
         frame = items_where(frame, state.filter, "the filter")
     if not state.sort:
         return frame
@@ -204,6 +209,21 @@ def _example(frame: pl.DataFrame) -> str:
         if name in frame.columns and len(said) < 2:
             said.append(least)
     return " AND ".join(said) or "item_id = '7'"
+
+
+def check_filter(text: str) -> None:
+    """Refuse what a condition over columns does not need: reading other tables, and texts without an end.
+
+    Raises:
+        InvalidFilter: with the word.
+    """
+    # A quote that is not one (in a comment, after a backslash) could hide a word from us.
+    code = text if _HIDING.search(text) else _QUOTED.sub("''", text)
+    if found := _TOO_MUCH.search(code):
+        raise InvalidFilter(
+            f"a filter on this page takes no {found.group().upper()}; `corrida items --where` does, "
+            "and a column of that name goes in double quotes"
+        )
 
 
 def _head(state: ItemsState, name: str, number: bool) -> Head:

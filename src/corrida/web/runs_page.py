@@ -93,7 +93,9 @@ def show(site: Site, request: Request) -> Response:
         shown = []
     overview = site.overviews.get()
     names = [field for _, field in fields]
-    site.freshness.prepare(names)
+    site.freshness.prepare(
+        {*names} & {"description", "notes", *overview.names}
+    )  # and not what an address made up
     heads = [_head(state, name, field, shown) for name, field in fields]
     hint = ""
     if not shown and not error:

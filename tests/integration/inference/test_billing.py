@@ -56,7 +56,7 @@ def gateway(tmp_path, monkeypatch):
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(collector, "POLICY", Retries(2**31, 0.01, 0.02))
-    monkeypatch.setattr(billing_http, "TRY_SECONDS", 0.5)
+    monkeypatch.setattr(billing_http, "TRY_SECONDS", 1.5)
 
 
 def charged_by(world, gateway, **more):

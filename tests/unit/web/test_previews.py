@@ -48,7 +48,12 @@ def test_links_and_pictures_of_the_run_are_relative_to_the_file() -> None:
 
 
 def test_headings_stand_below_those_of_the_page_and_leave_no_level_out() -> None:
-    assert re.findall(r"<h\d>\w", _markdown("# A\n### B\n> ###### C\n\n### D")) == ["<h3>A", "<h4>B", "<h5>C", "<h4>D"]
+    assert re.findall(r"<h\d>\w", _markdown("# A\n### B\n> ###### C\n\n### D")) == [
+        "<h3>A",
+        "<h4>B",
+        "<h5>C",
+        "<h4>D",
+    ]
     assert re.findall(r"<h\d>\w", _markdown("".join(f"{'#' * n} {n}\n" for n in range(1, 7))))[-1] == "<h6>6"
 
 

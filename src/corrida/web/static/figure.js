@@ -64,6 +64,14 @@ function fitted(spec, width) {
   return dark.matches ? shaded(whole) : whole;
 }
 
+// Vega looks at its place when the window changes; what stands beside it may change as well.
+const widths = new ResizeObserver((entries) => {
+  for (const { target, contentRect: { width } } of entries) {
+    if (target.dataset.width && Math.abs(target.dataset.width - width) > 1) requestAnimationFrame(() => dispatchEvent(new Event("resize")));
+    target.dataset.width = width;
+  }
+});
+
 function place(figure) {
   let box = figure.querySelector(":scope > .plot");
   if (!box) {
@@ -85,13 +93,17 @@ export async function draw(figure, spec) {
     const alt = figure.querySelector("figcaption")?.textContent.trim();
     const before = drawn.get(figure).result;
     const width = box.clientWidth;
-    const result = await embed(box, { ...fitted(spec, width), description: alt || spec.description }, {
+    const form = fitted(spec, width);
+    const result = await embed(box, { ...form, description: alt || spec.description }, {
       ast: true, actions: false, defaultStyle: false, renderer: "canvas", mode: "vega-lite",
       tooltip: { disableDefaultStyle: true, theme: "custom" },
     });
     before?.finalize();
     figure.dataset.drawn = "";
     figure.classList.remove("failed");
+    figure.classList.toggle("fits", form.width === "container");
+    if (form.width !== "container" && figure.scrollWidth > figure.clientWidth) figure.tabIndex = 0; // keys scroll it then
+    widths.observe(box);
     if (figure.scrollWidth > figure.clientWidth) figure.tabIndex = 0; // keys scroll it, too
     else figure.removeAttribute("tabindex");
     drawn.set(figure, { ...drawn.get(figure), result, width });
