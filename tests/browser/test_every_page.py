@@ -25,7 +25,7 @@ PAGES = {
     "verdicts": ["/compare?run=base&run=food&run=fitters&run=quarries", "/compare?run=fitters&run=quarries&slices=sector"],
     "evaluation": [
         "/", "/runs/run_seed1", "/runs/run_seed1/items", "/runs/run_seed1/view/report.html",
-        "/runs/run_seed1/view/report.md", "/runs/run_seed1/view/items.parquet",
+        "/runs/run_seed1/view/report.md", "/runs/run_seed1/view/items.parquet", "/runs/run_seed1/view/assets/calibration.png",
         "/compare?run=run_seed1&run=run_seed2",
     ],
     "forecasting": [

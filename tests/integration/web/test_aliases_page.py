@@ -127,7 +127,9 @@ def test_the_rules_say_no_and_forcing_needs_a_reason(writing: TestClient) -> Non
     _promote(writing, "one")
     page = html.unescape(writing.get("/runs/run_two/promote").text)
     (verdict,) = re.findall(r'<section class="verdict bad".*?</section>', page, re.DOTALL)
-    assert re.search(r"<h3[^>]*>Gate failed</h3>\s*<p class=\"sentence\">1 rule broken \(accuracy\)</p>", verdict)
+    assert re.search(
+        r"<h3[^>]*>Gate failed</h3>\s*<p class=\"sentence\">1 rule broken \(accuracy\)</p>", verdict
+    )
     assert '<button class="against">Promote as @production against the rules</button>' in page
     status, page = _promote(writing, "two", reason="please")
     assert status == 409

@@ -212,7 +212,9 @@ def test_runs_that_cannot_be_compared_say_why(pages: TestClient, pair: tuple[str
 
 
 def test_what_was_not_tested_is_not_coloured_as_if_it_were(pages: TestClient, pair: tuple[str, str]) -> None:
-    with corrida.start_run(pipeline="code", run_tag="bare", primary_metric="accuracy", direction="max") as run:
+    with corrida.start_run(
+        pipeline="code", run_tag="bare", primary_metric="accuracy", direction="max"
+    ) as run:
         run.log_metrics({"accuracy": 0.5, "other": 3})
     address = f"/compare?run={pair[0]}&run=run_bare"
     page = pages.get(address).text
@@ -271,7 +273,8 @@ def test_a_figure_in_which_nothing_can_be_seen_is_left_out(pages: TestClient, pr
     assert "0 fixed, 2 broken of 1,200 shared items" in _said(page)
     assert "a band is as wide as" not in page
     assert page.count("<details data-item=") == 2
-    assert "As the runs logged them; what was tested stands above." in page  # 0.9992 of it, where the items say 0.9983
+    # 0.9992 was logged, where the items say 0.9983.
+    assert "As the runs logged them; what was tested stands above." in page
 
 
 def test_items_that_were_altered_are_seen_though_the_comparison_is_remembered(

@@ -123,7 +123,9 @@ def test_the_scatter_may_stand_on_fields_without_an_axis(pages: TestClient, runs
         {"name": "metrics.f1", "kind": "number", "domain": [], "log": False},
     ]
     assert set(told["values"]) == {"params.kind", "params.lr", "metrics.f1"}
-    both = pages.get("/explore.json", params={"axis": "params.kind", "x": "metrics.f1", "y": "metrics.f1"}).json()
+    both = pages.get(
+        "/explore.json", params={"axis": "params.kind", "x": "metrics.f1", "y": "metrics.f1"}
+    ).json()
     assert [field["name"] for field in both["beside"]] == ["metrics.f1"]
 
 

@@ -99,7 +99,9 @@ def test_the_queue_and_what_ended(pages: TestClient, files: Files) -> None:
     text = html.unescape(page)
     assert "the oldest for" in text
     assert "In the last hour: 1 processed, 2 failed; 20 rows scored." in text
-    assert re.search(r"the file has no column x .*?</td><td class=\"right\" data-label=\"files\">2</td>", text)
+    assert re.search(
+        r"the file has no column x .*?</td><td class=\"right\" data-label=\"files\">2</td>", text
+    )
     assert "商品" in text
     assert [figure["title"]["text"] for figure in _figures(page)] == [
         "Analyses that ended",

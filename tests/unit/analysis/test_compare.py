@@ -192,3 +192,4 @@ def test_a_run_that_cannot_be_read(make, project):
 def test_differences_are_signed():
     assert format_difference(0.41) == "+0.41"
     assert format_difference(-0.5) == "−0.5"
+    assert format_difference(71.1 - 51.1) == "+20"  # 19.999999999999993: no point is left at the end

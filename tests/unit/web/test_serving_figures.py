@@ -50,7 +50,8 @@ def test_figures_can_be_drawn() -> None:
 def test_a_line_is_broken_where_nothing_ended() -> None:
     _, times = pace_figures(_pace(3, 0, 0, 1), WINDOWS[0])
     rows = [row for row in times.spec["data"]["values"] if row["what"] == "95 %"]
-    assert [row["time"] for row in rows] == [30_000, 90_000, 150_000, 210_000]  # the whole window is on the axis
+    # The whole window is on the axis.
+    assert [row["time"] for row in rows] == [30_000, 90_000, 150_000, 210_000]
     assert [row["seconds"] for row in rows] == [4.0, 4.0, None, 4.0]
 
 
