@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 from collections.abc import Callable, Iterable
 from types import FrameType
@@ -59,8 +60,15 @@ def serve_pages(
             proxy_headers=False, timeout_graceful_shutdown=2,
         )  # fmt: skip
         ready(f"http://{shown}:{number}/" + (f"?token={token}" if token else ""))
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn has its own while it runs, and raises the signal again afterwards: this is how a viewer ends.
+            signal.signal(ending, _nothing)
         _Server(config, viewer.state.live.close).run(sockets=[listening])
     return 0
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Let a signal pass that was answered."""
 
 
 class _Connection(Connection):
