@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -81,6 +82,18 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@contextlib.contextmanager
+def open_to_all(*folders: Path) -> Iterator[None]:
+    """Let every user as far as these folders, as long as the block lasts."""
+    ways = {way: way.stat().st_mode for folder in folders for way in (folder, *folder.parents)}
+    ways = {way: mode for way, mode in ways.items() if mode & 0o055 != 0o055}
+    for way, mode in ways.items():
+        way.chmod(mode | 0o055)
+    yield
+    for way, mode in ways.items():
+        way.chmod(mode)
 
 
 @pytest.fixture

@@ -217,6 +217,7 @@ def test_many_runs_are_counted_rather_than_listed(project, corrida):
 
 
 @pytest.mark.slow
+@pytest.mark.disk  # in memory it takes no time that would have to be shown
 def test_a_long_adoption_shows_how_far_it_is(project, corrida, tmp_path):
     stored_run(project / "old")
     for number in range(1500):

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.conftest import open_to_all
 
 import corrida as package
 from corrida.doctor import examine, installation_checks, place_checks, subject_of
@@ -152,14 +153,8 @@ def as_nobody(work) -> str:
 @pytest.fixture
 def for_all(store):
     """Let every user in, as far as the store and the cache."""
-    cache = Path(os.environ["CORRIDA_CACHE_DIR"])
-    modes = {folder: folder.stat().st_mode for folder in (store, *store.parents, cache, *cache.parents)}
-    modes = {folder: mode for folder, mode in modes.items() if mode & 0o055 != 0o055}
-    for folder, mode in modes.items():
-        folder.chmod(mode | 0o055)
-    yield store
-    for folder, mode in modes.items():
-        folder.chmod(mode)
+    with open_to_all(store, Path(os.environ["CORRIDA_CACHE_DIR"])):
+        yield store
 
 
 def test_a_store_that_cannot_be_written_and_one_that_cannot_be_read(for_all):

@@ -33,6 +33,8 @@ RECORDED_VARIABLES = (
     "LC_ALL",
 )
 
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+
 
 def describe_environment() -> dict[str, Any]:
     """Return Python, platform, usable processors, threads, the recorded variables, and every installed package."""
@@ -71,9 +73,14 @@ def _threads() -> dict[str, int]:
 
 @functools.lru_cache(maxsize=8)
 def _packages(path: tuple[str, ...]) -> dict[str, str]:
-    """Read names and versions off the folder names: importlib.metadata takes 100 times longer."""
+    """Read names and versions off the folder names: importlib.metadata takes 100 times longer.
+
+    What a package brings along for itself is none: ray puts such a folder on the path when it is imported.
+    """
     found: dict[str, str] = {}
     for folder in path:
+        if not _INSTALLED.isdisjoint(Path(folder).parts[:-1]):
+            continue
         try:
             names = os.listdir(folder or ".")  # noqa: PTH208 - names are all we need
         except OSError:
