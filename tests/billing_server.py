@@ -83,7 +83,12 @@ class _Handler(BaseHTTPRequestHandler):
     lock = threading.Lock()
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        length = int(self.headers["content-length"])
+        content = self.rfile.read(length)
+        if len(content) < length:  # who sent it was killed on the way
+            self.close_connection = True
+            return
+        body = content.decode()
         key, word = self.headers["idempotency-key"], self._word()
         when, _, what = word.partition(" ") if word.startswith("after ") else ("instead", "", word)
         did = word
