@@ -3,8 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# More than the two cores that it is measured on: tests of servers and workers wait more than they compute.
-WORKERS ?= 3
+WORKERS ?= 2
 
 .PHONY: help demo test check docs screenshots bench clean
 .DEFAULT_GOAL := help

@@ -20,6 +20,7 @@ def compared(
     opened = window(served(demos("verdicts")))
     opened.open("/compare?run=base&run=food")
     expect(opened.page.get_by_role("heading", level=1)).to_have_text("better")
+    opened.draw()  # figures that come late move what a pointer aims at
     return opened
 
 
