@@ -148,17 +148,16 @@ def _telling(runs: Sequence[RunRecord], pipeline: str) -> list[tuple[str, str]]:
     may be long comes last.
     """
     fields = telling_fields(runs)
-    if pipeline:
-        fields = [field for field in fields if field[1] != "pipeline"]
-        if not any(run.columns for run in runs):
-            metrics = [i for i, (_, field) in enumerate(fields) if field.startswith("metrics.")]
-            at = metrics[0] if metrics else len(fields)
-            fields[at:at] = [(name, f"params.{name}") for name in _differing(runs)]
-    primary = {f"metrics.{run.primary_metric.name}" for run in runs if run.primary_metric}
     metrics = [i for i, (_, field) in enumerate(fields) if field.startswith("metrics.")]
+    at = metrics[0] if metrics else len(fields)
+    primary = {f"metrics.{run.primary_metric.name}" for run in runs if run.primary_metric}
     if len({run.pipeline for run in runs}) > 1 and len(primary) > 1 and len(primary) >= len(metrics):
-        fields.insert(metrics[0], (RESULT, RESULT))
+        fields.insert(at, (RESULT, RESULT))
         fields = [field for field in fields if field[1] not in {*primary, "seed"}]
+    elif pipeline:
+        if not any(run.columns for run in runs):
+            fields[at:at] = [(name, f"params.{name}") for name in _differing(runs)]
+        fields = [field for field in fields if field[1] != "pipeline"]
     words = [field for field in fields if field[1] in {"description", "notes"}]
     source = [field for field in fields if field[1] == "source"]
     tags = [(TAGS, TAGS)] if any(run.tags for run in runs) else []

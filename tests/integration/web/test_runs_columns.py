@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,3 +84,21 @@ def test_a_store_is_called_by_its_project_where_all_are_called_alike(project: Pa
     assert called == project.name
     called = create_viewer(find_project(project, store=project / "archive"), warm=False).state.pages.title
     assert called == "archive"
+
+
+def test_a_run_without_a_pipeline_stands_beside_others_whose_columns_are_no_metrics(
+    pages: TestClient, project: Path
+) -> None:
+    for tag, metric in (("a", "accuracy"), ("b", "loss")):
+        _run(tag, "train", metric, 0.25, params={"rate": 0.1})
+        file = project / "runs" / f"run_{tag}" / "run.json"
+        told = {
+            **json.loads(file.read_text(encoding="utf-8")),
+            "columns": [{"header": "rate", "field": "params.rate"}],
+        }
+        file.write_text(json.dumps(told), encoding="utf-8")
+    (project / "runs" / "run_c").mkdir()
+    (project / "runs" / "run_c" / "run.json").write_text("{", encoding="utf-8")
+    answer = pages.get("/")
+    assert answer.status_code == 200
+    assert _heads(answer.text) == ["id", "status", "created", "rate", "result", "description"]
