@@ -65,8 +65,7 @@ def read_page(run: RunRecord, name: str, fd: int, page: int) -> TablePage:
     first = (page - 1) * ROWS
     try:
         if ending == "parquet":
-            _check_seal(run, name, fd)
-            return _parquet(fd, first)
+            return _parquet(fd, _sealed_content(run, name, fd), first)
         return _csv(fd, first, "\t" if ending == "tsv" else ",")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()
@@ -75,14 +74,12 @@ def read_page(run: RunRecord, name: str, fd: int, page: int) -> TablePage:
         ) from None
 
 
-def _parquet(fd: int, first: int) -> TablePage:
+def _parquet(fd: int, data: bytes | None, first: int) -> TablePage:
     import polars as pl
 
     _check_unpacked(fd, first)
-    size = os.fstat(fd).st_size
     # What lies in memory nobody can cut while it is read, which would end the process.
-    source = f"/dev/fd/{fd}" if size > _WHOLE else io.BytesIO(os.pread(fd, size, 0))
-    lazy = pl.scan_parquet(source, glob=False)
+    lazy = pl.scan_parquet(f"/dev/fd/{fd}" if data is None else io.BytesIO(data), glob=False)
     schema = lazy.collect_schema()
     total = int(lazy.select(pl.len()).collect().item())
     frame = lazy.select(_cells(schema)).slice(first, ROWS).collect()
@@ -166,25 +163,32 @@ def _page(frame: pl.DataFrame, schema: pl.Schema, total: int, first: int, *, cut
     return TablePage(columns, rows, total, len(schema) - frame.width, first + ROWS < total, cut)
 
 
-def _check_seal(run: RunRecord, name: str, fd: int) -> None:
-    """Refuse a table that is not what the run sealed: a reader of Parquet may end the process over such a file."""
-    if run.status not in SEALED:
-        return
-    stored = run.run_file().files.get(name)
-    sealed = None if stored is None else (stored.size, stored.sha256)
-    if sealed is None and name.startswith("predictions/"):
-        made = [one for one in run.predictions() if f"predictions/{one.file}" == name]
-        sealed = (made[0].size, made[0].sha256) if made else None
-    if sealed is None:
-        raise InvalidData(
-            f"{name} is not among the files that the run {run.id} sealed; download it to read it"
-        )
+def _sealed_content(run: RunRecord, name: str, fd: int) -> bytes | None:
+    """Return the content of a table; None where it is too large to be held.
+
+    Raises:
+        InvalidData: it is not what the run sealed: a reader of Parquet may end the process over such a file.
+    """
+    sealed = _seal(run, name) if run.status in SEALED else None
     size = os.fstat(fd).st_size
-    same = size == sealed[0]
-    if same:
-        found = digest_file(f"/dev/fd/{fd}") if size > _WHOLE else digest_bytes(os.pread(fd, size, 0))
-        same = found == sealed
+    same = sealed is None or size == sealed[0]
+    data = os.pread(fd, size, 0) if same and size <= _WHOLE else None
+    if sealed is not None and same:
+        same = (digest_file(f"/dev/fd/{fd}") if data is None else digest_bytes(data)) == sealed
     if not same:
         raise InvalidData(
             f"{name} was altered since the run {run.id}, so it is not opened; `corrida verify {run.id}` says more"
         )
+    return data
+
+
+def _seal(run: RunRecord, name: str) -> tuple[int, str]:
+    """Return size and digest of a table, as the run or one of its predictions recorded them."""
+    stored = run.run_file().files.get(name)
+    if stored is not None:
+        return stored.size, stored.sha256
+    if name.startswith("predictions/"):
+        for made in run.predictions():
+            if f"predictions/{made.file}" == name:
+                return made.size, made.sha256
+    raise InvalidData(f"{name} is not among the files that the run {run.id} sealed; download it to read it")
