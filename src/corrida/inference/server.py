@@ -21,8 +21,6 @@ from corrida.inference.service import opened
 from corrida.inference.telemetry import log
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from starlette.types import ASGIApp
 
     from corrida.inference.service import Service
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 10.0
 _GRACE_SECONDS = 30.0
+_END_SECONDS = 10
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _STEADY_SECONDS = 30.0
 _START = (
@@ -102,9 +101,9 @@ def serve(
         import fastapi  # noqa: F401
         import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401
-        import uvicorn
 
         from corrida.inference.connection import Connection, make_room
+        from corrida.inference.listening import Server, address_of
     except ImportError as error:
         raise MissingExtra(f"serving needs {error.name}; pip install 'corrida[serve]'") from None
     logging.getLogger("python_multipart").setLevel(
@@ -122,30 +121,14 @@ def serve(
         if keeper:
             keeper.start()
             stack.callback(keeper.stop)
-        config = uvicorn.Config(
-            app,
-            http=Connection,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=10,
-        )
-        host, port = listening.getsockname()[:2]
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        address = address_of(listening)
         ready(address, keys_required(service))
+        host, port = listening.getsockname()[:2]
         log("serving", host=host, port=port, worker=keeper is not None)
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn has its own while it runs, and raises the signal again afterwards: the worker is to end in peace.
             signal.signal(number, lambda *_: keeper.hurry() if keeper else None)
-
-        class Server(uvicorn.Server):
-            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-                before_end()  # what is sent without an end would keep it waiting
-                super().handle_exit(sig, frame)
-
-        Server(config).run(sockets=[listening])
+        Server(app, Connection, _END_SECONDS, before_end).run(sockets=[listening])
     return 0
 
 
@@ -159,18 +142,14 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         BadInput: the address is taken, or not of this machine.
     """
+    from corrida.inference.listening import open_socket
+
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        listening = socket.create_server(address[:2], family=family, backlog=512)
-        # asyncio does so only for sockets that name their protocol; without it an answer in two pieces waits 40 ms.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return open_socket(host, port)
     except socket.gaierror as error:
         why = error.strerror
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-    else:
-        return listening
     raise BadInput(f"the API cannot listen on {host} port {port}: {why}; choose another with --port")
 
 
